@@ -1,0 +1,38 @@
+/* limits: every named bound of the system, each with its reason. */
+#pragma once
+
+/* -- requests
+ * ----------------------------------------------------------------------------------------------------
+ */
+#define LIMIT_JSON_DEPTH 64   /* deepest nesting a request may have; ours need 3 */
+#define LIMIT_FILE_NAME  255  /* bytes of one path component: the kernel's NAME_MAX (R36) */
+#define LIMIT_FILE_PATH  1024 /* bytes of a nested file name */
+#define LIMIT_FILE_DEPTH 16   /* components of a nested file name */
+#define LIMIT_INPUT_FILES                                                                          \
+    1000 /* files in one request: bounds init's work before the deadline starts */
+#define LIMIT_OUTPUT_FILES  1000 /* files in one answer; more are reported as skipped (R34) */
+#define LIMIT_OUTPUT_BYTES  (64u << 20) /* bytes of all files in one answer (R34) */
+#define LIMIT_SKIPPED_FILES 100         /* names in skipped_files; the rest are only counted */
+#define LIMIT_ARGS_ENV      (64u << 10) /* bytes of args + env together: one datagram to the run */
+#define LIMIT_STDIN         (16u << 20) /* bytes of stdin text */
+
+/* -- HTTP (R81)
+ * --------------------------------------------------------------------------------------------------
+ */
+#define LIMIT_HTTP_POOL                                                                            \
+    (32u << 10)                /* libmicrohttpd's memory per connection: request line and headers */
+#define LIMIT_HTTP_HEADERS 100 /* header fields in one request */
+#define LIMIT_HTTP_HEADER_S                                                                        \
+    15 /* seconds from the first byte of a request to the end of its headers */
+#define LIMIT_HTTP_BODY_IDLE_S 15    /* seconds without progress in a body */
+#define LIMIT_HTTP_BODY_RATE   16384 /* bytes/s a body must keep on average after the first 15 s */
+#define LIMIT_HTTP_IDLE_S      75    /* seconds a kept-alive connection may stay silent */
+#define LIMIT_HTTP_CONNECTIONS 4096  /* sockets at once; less if RLIMIT_NOFILE is lower */
+
+/* -- work
+ * --------------------------------------------------------------------------------------------------------
+ */
+#define LIMIT_INLINE_JSON                                                                          \
+    (64u << 10)          /* bodies above this are decoded on the thread pool: 10 ms loop bound */
+#define LIMIT_SLOTS 4096 /* sandboxes at once: uids and cgroups of one spawner */
+#define LIMIT_NESTS 64   /* environments in use at once */

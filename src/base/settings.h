@@ -1,0 +1,62 @@
+/* settings: one table of everything that can be configured, fed from flags, the environment and a
+ * .env file.
+ *
+ * Order of precedence: flag, environment variable, .env file in the working directory, default.  A
+ * name FOO_BAR is the flag --foo-bar.  Unknown keys in .env are reported and ignored; a bad value
+ * is an error that names it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+struct settings {
+    char *host;               /* HOST 127.0.0.1 (comma-separated list) */
+    int64_t port;             /* PORT 8000 */
+    char *data;               /* DATA /var/lib/dunlin */
+    char *api_keys;           /* API_KEYS comma-separated, "" = none */
+    char *api_key_file;       /* API_KEY_FILE one key a line, "" = none */
+    bool allow_anonymous;     /* ALLOW_ANONYMOUS: may listen beyond loopback without keys */
+    int64_t concurrent_limit; /* CONCURRENT_LIMIT 10 */
+    int64_t queue_limit;      /* QUEUE_LIMIT 2048 */
+    int64_t sandbox_timeout;  /* SANDBOX_TIMEOUT 30: seconds when a request names none */
+    int64_t max_timeout;      /* MAX_TIMEOUT 300; MAX_EXECUTION_TIME lowers it too */
+    int64_t max_execution_time;
+    int64_t max_code_length; /* MAX_CODE_LENGTH 100000 characters */
+    int64_t max_file_size;   /* MAX_FILE_SIZE 10485760 bytes */
+    int64_t max_body_size;   /* MAX_BODY_SIZE 64m */
+    int64_t body_budget;     /* BODY_BUDGET 512m: bytes of all request bodies held at once */
+    int64_t memory_limit;    /* MEMORY_LIMIT 512m (bytes; k, m, g suffixes, docker's syntax) */
+    int64_t max_memory;      /* MAX_MEMORY 2g: ceiling of limits.memory_mb */
+    int64_t memory_budget;   /* MEMORY_BUDGET 0 = 80 % of the machine */
+    int64_t cpu_milli;       /* CPU_LIMIT 1 (decimal number of CPUs) */
+    int64_t max_cpu_milli;   /* MAX_CPU 0 = all CPUs */
+    int64_t process_limit;   /* PROCESS_LIMIT 64 */
+    int64_t max_processes;   /* MAX_PROCESSES 512 */
+    int64_t workspace_limit; /* WORKSPACE_LIMIT 128m */
+    int64_t max_workspace;   /* MAX_WORKSPACE 1g */
+    int64_t output_limit;    /* OUTPUT_LIMIT 4m per stream */
+    int64_t max_output;      /* MAX_OUTPUT 64m */
+    int64_t pool_min;        /* POOL_MIN 4 */
+    int64_t pool_max;        /* POOL_MAX 32 */
+    char *warm_modules;      /* WARM_MODULES "" comma-separated Python modules, imported ahead */
+    char *work_dir;          /* WORK_DIR /sandbox */
+    char *security_level;    /* SECURITY_LEVEL off|standard|strict */
+    char *allowed_modules;   /* ALLOWED_MODULES "" */
+    char *network_mode;      /* NETWORK_MODE none */
+    char *log_level;         /* LOG_LEVEL info */
+    char *log_format;        /* LOG_FORMAT auto|text|json */
+};
+
+/* Fills *s from the defaults, `dotenv` (path, may be absent; NULL: none), environ and argv (flags
+ * of the command, argv[0] is skipped).  Warnings (unknown .env keys, settings that have no effect)
+ * are given to warn.  On success *ret_rest is the index of the first argument that is not a flag.
+ * -1 and e on a bad flag or value. */
+int settings_load(struct settings *s, const char *dotenv, int argc, char **argv, int *ret_rest,
+                  void (*warn)(const char *text), struct err *e);
+void settings_finish(struct settings *s);
+/* Prints the table: flag, variable, default, meaning. */
+void settings_help(FILE *out);

@@ -1,0 +1,110 @@
+/* http: HTTP/1.1 over libmicrohttpd inside a libuv loop.  Knows requests and replies, nothing of
+ * sandboxes.
+ *
+ * One thread: every function here is called on, and every callback comes from, the loop's thread.
+ * A request is handed to the handler once its whole body has arrived.  The handler, or anything it
+ * starts, later answers exactly once with http_reply() or http_stream_begin(); until then the
+ * request is suspended and its socket watched, so that a client that goes away is noticed
+ * (on_gone). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct http_server;
+struct http_request;
+
+/* Called with a complete request.  The request stays valid until its reply has been sent or on_gone
+ * has returned. */
+typedef void http_handler(struct http_request *r, void *data);
+
+/* Decides before the body is read: return the largest body this method and path may have, in bytes
+ * (0: none). A larger one is answered with 413 and the connection closed, before it is read. */
+typedef size_t http_body_limit(const char *method, const char *path, void *data);
+
+/* Builds the JSON body of an error that the HTTP layer itself finds (400, 413, 414, 431, 503...);
+ * appends to out. */
+typedef void http_error_body(int status, struct buf *out, void *data);
+
+struct http_config {
+    const char *const
+        *hosts; /* addresses to listen on; names "localhost", IPv4 and IPv6 literals */
+    size_t nhosts;
+    int port;           /* 0: any free one, see http_server_port */
+    size_t body_budget; /* bytes of all bodies held at once; beyond it 503 */
+    http_handler *handler;
+    http_body_limit *body_limit;
+    http_error_body *error_body;
+    void *data; /* handed to the three above */
+};
+
+/* Starts listening.  NULL and e on failure (the text names address and port). */
+struct http_server *http_server_create(uv_loop_t *loop, const struct http_config *config,
+                                       struct err *e);
+int http_server_port(const struct http_server *s);
+/* Stops accepting; requests in progress go on.  `drained` is called once, when no request is left.
+ */
+void http_server_drain(struct http_server *s, void (*drained)(void *data), void *data);
+/* Frees everything; open connections are cut.  Accepts NULL. */
+void http_server_destroy(struct http_server *s);
+
+/* -- what the client sent (all strings live as long as the request)
+ * -------------------------------------------------*/
+const char *http_method(const struct http_request *r);
+const char *http_path(const struct http_request *r); /* percent-decoded, without the query */
+const char *http_query(const struct http_request *r, const char *name); /* NULL if absent */
+const char *http_header(const struct http_request *r,
+                        const char *name);           /* case-insensitive, NULL if absent */
+const char *http_peer(const struct http_request *r); /* client address as text, no port */
+/* The body; the caller may take it with buf_steal (then it counts no more against the budget once
+ * http_body_release is called or the request ends). */
+struct buf *http_body(struct http_request *r);
+/* Frees the body early. */
+void http_body_release(struct http_request *r);
+
+/* The handler's own state on the request.  on_gone is called at most once, if the client goes away
+ * before the answer was complete; after it returns the request is dead and must not be touched. */
+void http_set_gone(struct http_request *r, void (*on_gone)(void *data), void *data);
+
+/* -- answers
+ * --------------------------------------------------------------------------------------------------------*/
+/* Adds a response header to the answer to come; name and value are copied; a value with control
+ * characters is refused
+ * (-1). */
+int http_add_header(struct http_request *r, const char *name, const char *value);
+
+/* Answers with `body` (taken over: emptied).  HEAD sends no body.  Content-Length is set here. */
+void http_reply(struct http_request *r, int status, const char *content_type, struct buf *body);
+
+/* Answers with static memory that outlives the server (bundled pages). */
+void http_reply_static(struct http_request *r, int status, const char *content_type,
+                       const void *data, size_t len);
+
+/* Answers with a body that is produced piece by piece while it is sent: constant memory for large
+ * answers. `read` writes up to cap bytes to out and returns how many; 0 ends the body.  `done` is
+ * called once when the source is no longer needed (also when the client went away). */
+struct http_source {
+    size_t (*read)(void *data, char *out, size_t cap);
+    void (*done)(void *data);
+    void *data;
+};
+void http_reply_source(struct http_request *r, int status, const char *content_type,
+                       const struct http_source *source);
+
+/* -- streams (server-sent events)
+ * ----------------------------------------------------------------------------------*/
+/* Starts a chunked answer.  Then http_stream_write any number of times, then http_stream_end once.
+ */
+void http_stream_begin(struct http_request *r, int status, const char *content_type);
+/* Queues bytes (copied).  Returns the number of bytes queued and not yet given to the socket, so
+ * that the caller can slow its source; `on_writable`, if set, is called when the queue falls below
+ * low_water. */
+size_t http_stream_write(struct http_request *r, const void *data, size_t len);
+void http_stream_on_writable(struct http_request *r, size_t low_water,
+                             void (*on_writable)(void *data), void *data);
+/* After this the request is dead for the caller; what is queued is still sent. */
+void http_stream_end(struct http_request *r);
