@@ -1,0 +1,133 @@
+"""The directory that holds the copies: one maker at a time, whole trees or none, no leftovers."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+
+from . import ImageError, tree
+
+_OURS = re.compile(r"(system|runtime)-[0-9a-f]{64}(\.manifest)?|tmp-.*", re.DOTALL)
+
+
+class Store:
+    """The store in `directory`, made when it is not there; locked for as long as it is open."""
+
+    def __init__(self, directory):
+        os.makedirs(directory, 0o755, exist_ok=True)
+        status = os.lstat(directory)
+        if not stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"the store {directory} is not a directory")
+        if status.st_uid != 0 or status.st_mode & 0o022:
+            raise ImageError(f"others than root may write to the store {directory}")
+        self.directory = directory
+        self._lock = os.open(os.path.join(directory, "lock"),
+                             os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self._lock)
+
+    def path(self, name):
+        """The path of `name` in the store."""
+        return os.path.join(self.directory, name)
+
+    def publish(self, kind, write):
+        """Makes a tree with `write(directory)` and files it under the address of its content.
+
+        kind: "system" or "runtime".  Returns its name, whether it is new, and its size in bytes.
+        Whatever goes wrong, nothing half made stays.
+        """
+        work = tempfile.mkdtemp(prefix="tmp-", dir=self.directory)
+        try:
+            os.chown(work, 0, 0)
+            os.chmod(work, 0o755)
+            write(work)
+            manifest, size = tree.describe(work)
+            name = f"{kind}-{hashlib.sha256(manifest).hexdigest()}"
+            is_new = not self.holds(name)
+            if is_new:
+                self._clear(name)
+                tree.sync(work)
+                self.write_file(name + ".manifest", manifest)
+                os.rename(work, self.path(name))
+                tree.sync(self.directory)
+            return name, is_new, size
+        finally:
+            if os.path.lexists(work):
+                tree.remove(work)
+
+    def holds(self, name):
+        """Whether the tree `name` is there, as far as one look can tell."""
+        try:
+            status = os.lstat(self.path(name))
+            return (stat.S_ISDIR(status.st_mode) and status.st_uid == 0
+                    and not status.st_mode & 0o022 and os.path.isfile(self.path(name + ".manifest")))
+        except FileNotFoundError:
+            return False
+
+    def verify(self, name):
+        """Whether the tree `name` still holds exactly what its name says: reads all of it."""
+        if not self.holds(name):
+            return False
+        try:
+            manifest, _ = tree.describe(self.path(name))
+        except ImageError:
+            return False
+        return name.partition("-")[2] == hashlib.sha256(manifest).hexdigest()
+
+    def _clear(self, name):
+        for path in (self.path(name), self.path(name + ".manifest")):
+            if os.path.lexists(path):
+                tree.remove(path)
+
+    def forget(self, name):
+        """Removes the tree `name`."""
+        self._clear(name)
+
+    def sweep(self, keep):
+        """Deletes every tree but those named in `keep`, and what a crash left behind.
+
+        Returns what could not be deleted, in words.  Names that are not ours are left alone.
+        """
+        complaints = []
+        kept = set(keep) | {name + ".manifest" for name in keep}
+        for name in sorted(os.listdir(self.directory)):
+            if name in kept or not _OURS.fullmatch(name):
+                continue
+            try:
+                tree.remove(self.path(name))
+            except (ImageError, OSError) as error:
+                complaints.append(str(error))
+        return complaints
+
+    def write_file(self, name, content):
+        """Replaces the file `name` by one with `content`, whole or not at all."""
+        descriptor, work = tempfile.mkstemp(prefix="tmp-", dir=self.directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), 0o644)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(work, self.path(name))
+
+    def read_current(self):
+        """What current.json says, or an empty dict."""
+        try:
+            descriptor = os.open(self.path("current.json"), os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, encoding="utf-8") as file:
+                current = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return current if isinstance(current, dict) else {}
+
+    def free_bytes(self):
+        """How much the store's file system can still take."""
+        return shutil.disk_usage(self.directory).free
