@@ -56,9 +56,13 @@ struct run_spec {
     bool check_only;       /* evaluate the policy, do not run */
     size_t max_file_size;  /* bytes; larger outputs are skipped and reported */
     char *arena;           /* memory that data pointers above may point into, or NULL */
+    size_t arena_len;
 };
 
-struct run_spec *run_spec_create(void); /* zeroed; NULL when out of memory */
+/* Zeroed but for a fresh random id.  NULL when out of memory. */
+struct run_spec *run_spec_create(void);
+/* Frees the spec and all it owns: each of code, stdin_data and files[].data that does not lie in
+ * the arena was allocated on its own.  Accepts NULL and half-filled specs. */
 void run_spec_destroy(struct run_spec *spec);
 
 enum run_outcome {
@@ -121,6 +125,7 @@ struct run_result {
     struct run_isolation isolation;
 };
 
+/* Frees what the result owns and leaves it zeroed.  Accepts a zeroed one. */
 void run_result_finish(struct run_result *r);
 
 /* Told to whoever started the run, on the loop's thread. */
