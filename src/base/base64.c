@@ -165,6 +165,8 @@ size_t base64_encode_end(struct base64_encoder *enc, char out[static 4])
 
 int base64_append(struct buf *b, const void *in, size_t len)
 {
+    if (len == 0)
+        return 0;
     if (len > (SIZE_MAX - 4) / 4 * 3 || buf_reserve(b, base64_encoded_size(len)) < 0)
         return -1;
     struct base64_encoder enc = {0};

@@ -52,11 +52,14 @@ struct settings {
 };
 
 /* Fills *s from the defaults, `dotenv` (path, may be absent; NULL: none), environ and argv (flags
- * of the command, argv[0] is skipped).  Warnings (unknown .env keys, settings that have no effect)
- * are given to warn.  On success *ret_rest is the index of the first argument that is not a flag.
- * -1 and e on a bad flag or value. */
+ * of the command, argv[0] is skipped; parsing stops at --help or -h, which is the caller's, and
+ * then only the defaults are filled in).  Warnings (unknown .env keys, settings that have no
+ * effect) are given to warn.  On success *ret_rest is the index of the first argument that is not a
+ * flag. -1 and e on a bad flag or value. */
 int settings_load(struct settings *s, const char *dotenv, int argc, char **argv, int *ret_rest,
                   void (*warn)(const char *text), struct err *e);
 void settings_finish(struct settings *s);
 /* Prints the table: flag, variable, default, meaning. */
 void settings_help(FILE *out);
+/* Prints the table as Markdown, for docs/settings.md. */
+void settings_markdown(FILE *out);

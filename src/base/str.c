@@ -65,7 +65,7 @@ size_t utf8_valid_prefix(const char *s, size_t len, bool *ret_incomplete)
 {
     size_t pos = 0;
     bool valid = true, incomplete = false;
-    for (;;) {
+    while (pos < len) {
         pos += ascii_run(s + pos, len - pos);
         if (pos == len)
             break;
@@ -111,15 +111,16 @@ undo:
 size_t utf8_count(const char *s, size_t len)
 {
     size_t count = 0, pos = 0;
-    for (;;) {
+    while (pos < len) {
         size_t run = ascii_run(s + pos, len - pos);
         count += run;
         pos += run;
         if (pos == len)
-            return count;
+            break;
         pos += part_length(s + pos, len - pos);
         count++;
     }
+    return count;
 }
 
 size_t utf8_decode(const char *s, size_t len, int32_t *ret_code)
