@@ -45,13 +45,14 @@ def system_plan(host, wanted):
             break
         wanted.optional.extend(strays)
     _add_etc(host, plan)
-    _add_foreign_node(host, plan)
     for path, text in rules.GENERATED.items():
         plan[path] = Entry("text", 0o644, text.encode())
     for path, target in rules.LINKS.items():
         if path not in plan:
             plan[path] = Entry("link", 0o777, target)
     _drop_dangling(plan)
+    if "usr/bin/node" not in plan:
+        _add_foreign_node(host, plan)
     _add_bytecode(host, plan)
     for program in ("usr/bin/python3", "usr/bin/bash"):
         if program not in plan:
@@ -151,8 +152,7 @@ def _holds_private_key(host, path):
 
 def _add_foreign_node(host, plan):
     """Takes a node that no package brought, with its libraries, as /usr/bin/node."""
-    found = "usr/bin/node" in plan and plan["usr/bin/node"].kind == "file"
-    for candidate in () if found else ("usr/bin/node", "usr/local/bin/node"):
+    for candidate in ("usr/bin/node", "usr/local/bin/node"):
         path = host.follow(candidate)
         if path is None or not _is_elf(host.real(path)):
             continue
@@ -243,14 +243,19 @@ def _is_valid_bytecode(compiled, source):
 
 
 def runtime_plan(directory):
-    """The tree of Dunlin's own runtime: every file of `directory`, its Python compiled ahead."""
+    """The tree of Dunlin's own runtime: every file of `directory`, its Python compiled ahead.
+
+    Left out are this program, which runs on the host only, and what a source tree holds besides.
+    """
     plan = {}
     for folder, folders, names in os.walk(directory):
-        folders[:] = [name for name in folders if name != "__pycache__" and name[0] != "."]
+        folders[:] = [name for name in folders if name not in ("__pycache__", "system")
+                      and name[0] != "."]
         for name in names:
             source = os.path.join(folder, name)
             status = os.stat(source)
-            if name[0] == "." or name.endswith(".pyc") or not stat.S_ISREG(status.st_mode):
+            if (not stat.S_ISREG(status.st_mode) or name[0] == "."
+                    or name.endswith((".pyc", ".c", ".h", ".build"))):
                 continue
             path = os.path.relpath(source, directory)
             plan[path] = Entry("file", 0o755 if status.st_mode & 0o111 else 0o644, source)

@@ -11,8 +11,10 @@ from .host import Host
 from .store import Store
 
 ATTEMPTS = 3  # when packages are being installed while they are copied
-LANGUAGES = {"python": "usr/bin/python3", "shell": "usr/bin/bash", "javascript": "usr/bin/node"}
-PROGRAMS = {"python": "/usr/bin/python3", "shell": "/bin/bash", "javascript": "/usr/bin/node"}
+# Where the copy has each language's interpreter, and the path that a sandbox starts it by.
+LANGUAGES = {"python": ("usr/bin/python3", "/usr/bin/python3"),
+             "shell": ("usr/bin/bash", "/bin/bash"),
+             "javascript": ("usr/bin/node", "/usr/bin/node")}
 
 
 def answer(options, package_list, fingerprint):
@@ -44,71 +46,70 @@ class Maker:
         self.store = store
         self.options = options
         self.package_list = package_list
-        self.current = store.read_current()
+        self.known = store.read_current()
         self.made = False
 
     def run(self, fingerprint):
-        """Makes both trees if need be, records them in current.json and deletes older ones."""
+        """Makes both trees if need be, deletes older ones, and records the state for next time."""
         for _ in range(ATTEMPTS):
             stamp = fingerprint()
             system = self._system()
+            runtime = self._runtime()
             if stamp == fingerprint():
                 break
         else:
             raise ImageError("the installed packages change while they are copied: try again later")
-        runtime = self._runtime()
-        result = self._result(system, runtime)
-        self._record(stamp, system, runtime, result)
+        # Before the record: whoever kills this halfway comes here again at the next start.
         keep = [system["tree"], runtime["tree"]]
         for complaint in self.store.sweep(keep) if not self.options["--keep"] else ():
             print(f"system-image: warning: {complaint}", file=sys.stderr)
+        result = self._result(system, runtime)
+        self._record(stamp, system, runtime, result)
         return json.dumps(dict(result, made=self.made))
 
     def _system(self):
-        """Makes the system tree unless the one at hand was made from the very same files."""
         wanted = packages.read_list(self.package_list)
         extra = self.store.path("packages")
         if os.path.exists(extra):
             wanted = packages.Wanted(*map(list.__add__, wanted, packages.read_list(extra)))
         plan, names = contents.system_plan(Host(self.options["--from"]), wanted)
         digest = contents.digest(plan)
-        known = self.current.get("system")
-        if isinstance(known, dict) and known.get("digest") == digest and self._is_good(known):
-            return known
+        if self._is_current("system", digest):
+            return self.known["system"]
         size = self._check_space(plan)
-        self._say(f"Making the private system copy ({self._reason()}): {len(names)} packages, "
+        reason = "packages have changed" if self.known.get("system") else "first start"
+        self._say(f"Making the private system copy ({reason}): {len(names)} packages, "
                   f"{len(plan)} files, {size / 1e6:.0f} MB")
         start = time.monotonic()
-        name, made, size = self.store.publish("system", lambda work: _write_system(plan, work))
-        self._say(f"The private system copy is ready: {name[:19]}, {size / 1e6:.0f} MB, "
-                  f"{time.monotonic() - start:.1f} s")
-        self.made |= made
-        languages = [language for language, path in LANGUAGES.items() if path in plan]
-        self.current["system"] = {"tree": name, "digest": digest, "bytes": size,
-                                  "languages": languages}
-        return self.current["system"]
+        made = self._publish("system", digest, lambda work: _write_system(plan, work))
+        made["languages"] = [name for name, (path, _) in LANGUAGES.items() if path in plan]
+        self._say(f"The private system copy is ready: {made['tree'][:19]}, "
+                  f"{made['bytes'] / 1e6:.0f} MB, {time.monotonic() - start:.1f} s")
+        return made
 
     def _runtime(self):
         plan = contents.runtime_plan(self.options["--runtime"])
-        known = self.current.get("runtime")
-        if isinstance(known, dict) and self.store.holds(str(known.get("tree"))):
-            self._is_good(known)  # a spoiled tree makes way for a new one of the same name
-        name, made, size = self.store.publish("runtime", lambda work: tree.write(plan, work))
+        digest = contents.digest(plan)
+        if self._is_current("runtime", digest):
+            return self.known["runtime"]
+        return self._publish("runtime", digest, lambda work: tree.write(plan, work))
+
+    def _is_current(self, kind, digest):
+        """Whether the tree at hand was made from the very same files and is still good."""
+        known = self.known.get(kind)
+        if known is None or not self.store.holds(known["tree"]):
+            return False
+        if self.options["--verify"] and not self.store.verify(known["tree"]):
+            self._say(f"{known['tree'][:20]} differs from what was made: making it again")
+            self.store.forget(known["tree"])
+            return False
+        return known["digest"] == digest
+
+    def _publish(self, kind, digest, write):
+        name, made, size = self.store.publish(kind, write)
         self.made |= made
-        return {"tree": name, "bytes": size}
-
-    def _is_good(self, known):
-        name = str(known.get("tree"))
-        if not self.options["--verify"]:
-            return self.store.holds(name)
-        if self.store.verify(name):
-            return True
-        self._say(f"{name[:20]} differs from what was made: making it again")
-        self.store.forget(name)
-        return False
-
-    def _reason(self):
-        return "packages have changed" if self.current.get("system") else "first start"
+        self.known[kind] = {"tree": name, "digest": digest, "bytes": size}
+        return self.known[kind]
 
     def _check_space(self, plan):
         size = sum(os.stat(entry.value).st_size for entry in plan.values() if entry.kind == "file")
@@ -120,7 +121,7 @@ class Maker:
 
     def _result(self, system, runtime):
         languages = {name: program if name in system["languages"] else None
-                     for name, program in PROGRAMS.items()}
+                     for name, (_, program) in LANGUAGES.items()}
         return {"system": self.store.path(system["tree"]),
                 "runtime": self.store.path(runtime["tree"]), "languages": languages, "made": False,
                 "bytes": system["bytes"] + runtime["bytes"]}

@@ -11,7 +11,9 @@ import tempfile
 
 from . import ImageError, tree
 
-_OURS = re.compile(r"(system|runtime)-[0-9a-f]{64}(\.manifest)?|tmp-.*", re.DOTALL)
+_TREE = re.compile(r"(system|runtime)-[0-9a-f]{64}")
+_OURS = re.compile(_TREE.pattern + r"(\.manifest)?|tmp-.*", re.DOTALL)
+_RECORD = {"system": {"tree", "digest", "bytes", "languages"}, "runtime": {"tree", "digest", "bytes"}}
 
 
 class Store:
@@ -24,6 +26,9 @@ class Store:
             raise ImageError(f"the store {directory} is not a directory")
         if status.st_uid != 0 or status.st_mode & 0o022:
             raise ImageError(f"others than root may write to the store {directory}")
+        if os.statvfs(directory).f_flag & os.ST_NOEXEC:
+            raise ImageError(f"the file system of {directory} is mounted noexec, so nothing could "
+                             "be started from a copy there")
         self.directory = directory
         self._lock = os.open(os.path.join(directory, "lock"),
                              os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -54,7 +59,7 @@ class Store:
             name = f"{kind}-{hashlib.sha256(manifest).hexdigest()}"
             is_new = not self.holds(name)
             if is_new:
-                self._clear(name)
+                self.forget(name)
                 tree.sync(work)
                 self.write_file(name + ".manifest", manifest)
                 os.rename(work, self.path(name))
@@ -68,8 +73,9 @@ class Store:
         """Whether the tree `name` is there, as far as one look can tell."""
         try:
             status = os.lstat(self.path(name))
-            return (stat.S_ISDIR(status.st_mode) and status.st_uid == 0
-                    and not status.st_mode & 0o022 and os.path.isfile(self.path(name + ".manifest")))
+            return (_TREE.fullmatch(name) is not None and stat.S_ISDIR(status.st_mode)
+                    and status.st_uid == 0 and not status.st_mode & 0o022
+                    and os.path.isfile(self.path(name + ".manifest")))
         except FileNotFoundError:
             return False
 
@@ -83,14 +89,20 @@ class Store:
             return False
         return name.partition("-")[2] == hashlib.sha256(manifest).hexdigest()
 
-    def _clear(self, name):
-        for path in (self.path(name), self.path(name + ".manifest")):
-            if os.path.lexists(path):
-                tree.remove(path)
-
     def forget(self, name):
-        """Removes the tree `name`."""
-        self._clear(name)
+        """Removes the tree `name` and its manifest."""
+        for part in (name + ".manifest", name):
+            if os.path.lexists(self.path(part)):
+                self._remove(part)
+
+    def _remove(self, name):
+        """Deletes `name`; a crash on the way leaves no half tree under a name that means a whole."""
+        if not name.startswith("tmp-"):
+            tree.refuse_mounts(self.path(name))
+            grave = tempfile.mkdtemp(prefix="tmp-", dir=self.directory)
+            os.rename(self.path(name), os.path.join(grave, name))
+            name = os.path.basename(grave)
+        tree.remove(self.path(name))
 
     def sweep(self, keep):
         """Deletes every tree but those named in `keep`, and what a crash left behind.
@@ -103,7 +115,7 @@ class Store:
             if name in kept or not _OURS.fullmatch(name):
                 continue
             try:
-                tree.remove(self.path(name))
+                self._remove(name)
             except (ImageError, OSError) as error:
                 complaints.append(str(error))
         return complaints
@@ -119,14 +131,15 @@ class Store:
         os.rename(work, self.path(name))
 
     def read_current(self):
-        """What current.json says, or an empty dict."""
+        """What current.json records of each tree, by kind; a kind it does not tell of is absent."""
         try:
             descriptor = os.open(self.path("current.json"), os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(descriptor, encoding="utf-8") as file:
                 current = json.load(file)
-        except (OSError, ValueError):
+            return {kind: current[kind] for kind, fields in _RECORD.items()
+                    if fields <= current[kind].keys() and _TREE.fullmatch(current[kind]["tree"])}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
-        return current if isinstance(current, dict) else {}
 
     def free_bytes(self):
         """How much the store's file system can still take."""

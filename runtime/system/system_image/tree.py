@@ -148,14 +148,19 @@ def sync(directory):
 def remove(path):
     """Deletes the file, link or tree `path`; links in it are deleted, never followed.
 
-    Raises ImageError when something is mounted in it: what is deleted there is not ours.
+    Raises ImageError when something is mounted in it.
     """
     if not stat.S_ISDIR(os.lstat(path).st_mode):
         os.unlink(path)
         return
+    refuse_mounts(path)
+    shutil.rmtree(path)  # works on descriptors, so that no link can be slipped in
+
+
+def refuse_mounts(path):
+    """Raises ImageError when something is mounted in `path`: what is deleted there is not ours."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
         points = [line.split(" ")[4].replace("\\040", " ") for line in mounts]
-    real = os.path.realpath(path)
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     if any((point + "/").startswith(real + "/") for point in points):
         raise ImageError(f"something is mounted in {path}: not deleting it")
-    shutil.rmtree(path)  # works on descriptors, so that no link can be slipped in

@@ -1,0 +1,1 @@
+"""Tests of Dunlin's Python parts that need no server."""
