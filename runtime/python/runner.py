@@ -1,0 +1,191 @@
+"""The runner: takes one job and runs its ``main.py`` the way ``python main.py`` would.
+
+Called by the zygote's child (warm), or executed as ``python3 -u runner.py WORK_DIR`` (cold).  It is
+inside the sandbox and locked in already; nothing here is a barrier.  The job comes from init as one
+datagram, the payload of FRAME_JOB in src/wire/frame.h; before the user's code starts, and never
+after, the runner may send one word back: ``R`` ready, ``V`` + text when the static policy refuses
+the code.
+"""
+import _socket
+import os
+import struct
+import sys
+
+HEAD = struct.Struct("=IIIIIIQ")  # struct frame_job
+FLAG_CHECK = 1  # evaluate the policy only
+JOB_MAX = 96 << 10  # FRAME_PAYLOAD_MAX
+REFUSAL_MAX = 2000  # bytes of text that init accepts
+
+EXERCISE_CODE = """
+import sys
+class A:
+    def f(self, x):
+        return [str(i) + '%d' % x for i in range(3)]
+try:
+    {1: A().f(2)}[2]
+except KeyError as e:
+    print('', end='', file=sys.stdout)
+    print('', end='', file=sys.stderr)
+"""
+
+
+def exercise():
+    """Compile and run a small program, so that what every program touches is touched already."""
+    module = make_main("exercise.py")
+    exec(compile(EXERCISE_CODE, "exercise.py", "exec"), module.__dict__)
+
+
+def make_main(path):
+    """A fresh ``__main__`` module as the interpreter makes it for the script at ``path``."""
+    module = type(sys)("__main__")
+    loader = type(__spec__.loader) if __spec__ is not None else None
+    module.__dict__.update(
+        __annotations__={},
+        __builtins__=__builtins__ if isinstance(__builtins__, type(sys)) else sys.modules["builtins"],
+        __cached__=None,
+        __file__=path,
+        __loader__=loader("__main__", path) if loader is not None else None,
+        __package__=None,
+        __spec__=None,
+    )
+    return module
+
+
+def receive(fd):
+    """The job's payload, bytes.  A descriptor that comes with it becomes stdin."""
+    sock = _socket.socket(fileno=fd)
+    payload, ancillary, _, _ = sock.recvmsg(JOB_MAX, _socket.CMSG_SPACE(4))
+    for _, _, data in ancillary:
+        stdin = int.from_bytes(data[:4], sys.byteorder)
+        os.dup2(stdin, 0)
+        os.close(stdin)
+    if not payload:
+        os._exit(0)
+    return sock, payload
+
+
+def parse(payload):
+    """(flags, main file, policy level, allowed modules, args, environment) of a job."""
+    flags, _, _, nargv, nargs, _, _ = HEAD.unpack_from(payload)
+    strings = payload[HEAD.size : -1].split(b"\0")
+    main_file, level, modules = (os.fsdecode(s) for s in strings[:3])
+    rest = strings[3 + nargv :]
+    return flags, main_file, level, modules, rest[:nargs], rest[nargs:]
+
+
+def refusal(path, level, modules):
+    """What the static policy says against the code at ``path``; None if nothing."""
+    import policy
+
+    with open(path, "rb") as f:
+        code = f.read().decode("utf-8", "replace")
+    return policy.check(code, level, [m for m in modules.split(",") if m])
+
+
+def reseed():
+    """Give generators that were seeded before the fork a state of their own (R91).
+
+    ``random`` and OpenSSL do it themselves through fork hooks; numpy's global generator does not.
+    """
+    mtrand = sys.modules.get("numpy.random.mtrand")
+    if mtrand is not None:
+        mtrand._rand.seed()
+
+
+def set_world(args, env):
+    """argv and environment of the user's program."""
+    os.environ.clear()
+    for item in env:
+        name, _, value = item.partition(b"=")
+        os.environb[name] = value
+    sys.argv = [os.fsdecode(a) for a in args]
+    sys.orig_argv = [sys.executable, *sys.argv]
+
+
+def without_us(exc):
+    """The exception's traceback without the runner's own frames."""
+    tb = exc.__traceback__
+    while tb is not None and tb.tb_frame.f_code.co_filename == execute.__code__.co_filename:
+        tb = tb.tb_next
+    return tb
+
+
+def status_of_exit(exc):
+    """Exit status of a SystemExit, as the interpreter computes it."""
+    code = exc.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def execute(path, module):
+    """Run the file at ``path`` as ``__main__``; returns the exit status."""
+    try:
+        with open(path, "rb") as f:
+            source = f.read()
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        return 0
+    except SystemExit as exc:
+        return status_of_exit(exc)
+    except BaseException as exc:
+        exc = exc.with_traceback(without_us(exc))
+        try:
+            sys.excepthook(type(exc), exc, exc.__traceback__)
+        except BaseException:  # a broken hook: the interpreter shows the first error all the same
+            sys.__excepthook__(type(exc), exc, exc.__traceback__)
+        return 130 if isinstance(exc, KeyboardInterrupt) else 1
+
+
+def finish(status):
+    """What the interpreter does at its end, except for tearing modules down: threads, atexit, flush."""
+    import atexit
+
+    try:
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading._shutdown()
+        atexit._run_exitfuncs()
+    except SystemExit as exc:
+        status = status_of_exit(exc)
+    except BaseException as exc:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):  # None, or closed by the program
+            pass
+        except OSError:
+            status = status or 120
+    # Closed first: whoever reads sees the end before this memory has been taken down.
+    os.close(1)
+    os.close(2)
+    os._exit(status)
+
+
+def run(fd, work_dir, exercised):
+    """Take the job that init sends to ``fd`` and run it; does not return."""
+    if exercised:
+        exercise()
+    reseed()
+    os.write(fd, b"R")
+    sock, payload = receive(fd)
+    flags, main_file, level, modules, args, env = parse(payload)
+    path = os.path.join(work_dir, main_file)
+    verdict = refusal(path, level, modules) if level != "off" else None
+    if verdict is not None:
+        sock.send(b"V" + verdict.encode("utf-8", "replace")[:REFUSAL_MAX])
+    sock.close()
+    if verdict is not None or flags & FLAG_CHECK:
+        os._exit(0)
+    set_world([os.fsencode(main_file), *args], env)
+    sys.path[0] = work_dir
+    module = make_main(path)
+    sys.modules["__main__"] = module
+    finish(execute(path, module))
+
+
+if __name__ == "__main__":
+    run(3, sys.argv[1], False)

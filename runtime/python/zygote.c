@@ -1,0 +1,272 @@
+/* _zygote.so: how a warm interpreter forks a child straight into a ready sandbox.
+ *
+ * Loaded by zygote.py through ctypes into the environment's own interpreter; freestanding, because
+ * that interpreter may come with any libc.  Runs inside a nest, under the zygote's uid and seccomp
+ * profile, with no capability there; it has power over the sandboxes of its nest only, because it
+ * owns their user namespaces.
+ *
+ * Theory of operation.  A process cannot enter a pid namespace itself, only its children can; and
+ * init must learn the run's wait status from somebody whom the run cannot reach.  So for each run
+ * there is a middle process.  It is made with CLONE_VM, like a vfork child: it shares the zygote's
+ * memory, costs no copy, and runs in C on a small stack of its own while the zygote stands still.
+ * It enters the sandbox's groups and namespaces and forks once: that is the only copy of the
+ * interpreter.  The copy jumps back onto the zygote's stack, where dunlin_serve() returns into
+ * Python as if fork had returned 0.  The middle process then only waits for it. */
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "enter/confine.h"
+#include "enter/sys.h"
+#include "wire/nest.h"
+#include "wire/spawn.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+#define ZYGOTE_SOCK   3
+#define STACK_BYTES   (128u << 10) /* libc's fork and the fork handlers of libraries run on it */
+#define MIDDLES_MAX   4096
+#define EAGAIN_ANSWER (-11)
+#define EINTR_ANSWER  (-4)
+#define MAP_STACK_    (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK)
+
+#define SANDBOX_NAMESPACES                                                                         \
+    (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
+     CLONE_NEWCGROUP)
+
+/* What only the interpreter's own libc and Python can do, as function pointers. */
+struct hooks {
+    int (*fork)(void);
+    int (*clone)(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+    void (*before_fork)(void);
+    void (*after_fork_parent)(void);
+    void (*after_fork_child)(void);
+};
+
+struct middle {
+    int pid; /* 0: the stack is free */
+    char *stack;
+};
+
+static struct {
+    const struct hooks *hooks;
+    struct nest_join join;
+    int fds[NEST_JOIN_FDS(NEST_GROUPS_MAX)];
+    int sync[2];
+    void *resume[5]; /* __builtin_setjmp buffer */
+} call;
+
+enum { FD_SELF, FD_OUT, FD_ERR, FD_JOB, FD_STATUS, FD_GROUPS };
+
+static struct middle middles[MIDDLES_MAX];
+
+static _Noreturn void leave(int status)
+{
+    for (;;)
+        sys(SYS_exit_group, status);
+}
+
+static void report(int fd, int error, int wait_status)
+{
+    struct nest_status status = {.error = error, .wait_status = wait_status};
+
+    sys(SYS_write, fd, &status, sizeof status);
+}
+
+static long join_sandbox(void)
+{
+    long r;
+
+    for (uint32_t i = 0; i < call.join.groups; i++) {
+        r = sys(SYS_write, call.fds[FD_GROUPS + i], "0", 1);
+        if (r < 0)
+            return r;
+    }
+    return sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
+}
+
+/* The middle process.  Until it writes to `sync` the zygote stands still, so the shared memory is
+ * ours; afterwards it touches nothing but its own stack. */
+static int middle_main(void *unused)
+{
+    int status_fd = call.fds[FD_STATUS], wait_status = 0;
+    long r = join_sandbox();
+    int pid = -1;
+
+    (void)unused;
+    if (r == 0) {
+        pid = call.hooks->fork();
+        if (pid == 0)
+            __builtin_longjmp(call.resume, 1);
+    }
+    if (pid < 0)
+        report(status_fd, r < 0 ? (int)r : EAGAIN_ANSWER, 0);
+    sys(SYS_write, call.sync[1], "f", 1);
+    if (pid < 0)
+        leave(1);
+    sys(SYS_dup3, status_fd, 0, 0);
+    sys(SYS_close_range, 1, ~0u, 0);
+    do
+        r = sys(SYS_wait4, pid, &wait_status, 0, NULL);
+    while (r == EINTR_ANSWER);
+    report(0, r < 0 ? (int)r : 0, wait_status);
+    leave(0);
+}
+
+static void reap_middles(void)
+{
+    int status, pid;
+
+    while ((pid = (int)sys(SYS_wait4, -1, &status, WNOHANG | __WALL, NULL)) > 0) {
+        for (size_t i = 0; i < MIDDLES_MAX; i++) {
+            if (middles[i].pid == pid) {
+                middles[i].pid = 0;
+                break;
+            }
+        }
+    }
+}
+
+static struct middle *free_middle(void)
+{
+    for (size_t i = 0; i < MIDDLES_MAX; i++) {
+        struct middle *m = &middles[i];
+
+        if (m->pid != 0)
+            continue;
+        if (m->stack == NULL) {
+            long r = sys(SYS_mmap, NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_STACK_, -1, 0);
+
+            if (r < 0 && r > -4096)
+                return NULL;
+            m->stack = (char *)r;
+        }
+        return m;
+    }
+    return NULL;
+}
+
+static void close_call(void)
+{
+    for (uint32_t i = 0; i < NEST_JOIN_FDS(call.join.groups); i++)
+        sys(SYS_close, call.fds[i]);
+}
+
+/* Takes the next request.  An end of the socket ends the zygote; anything malformed cannot come
+ * from our builder, so it does too. */
+static void receive_call(void)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof call.fds)];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {&call.join, sizeof call.join};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof control};
+    struct cmsghdr *cmsg;
+    long n;
+
+    do
+        n = sys(SYS_recvmsg, ZYGOTE_SOCK, &msg, 0);
+    while (n == EINTR_ANSWER);
+    cmsg = CMSG_FIRSTHDR(&msg);
+    if (n != (long)sizeof call.join || call.join.groups > NEST_GROUPS_MAX || cmsg == NULL ||
+        cmsg->cmsg_len != CMSG_LEN(NEST_JOIN_FDS(call.join.groups) * sizeof(int)))
+        leave(0);
+    for (uint32_t i = 0; i < NEST_JOIN_FDS(call.join.groups); i++)
+        call.fds[i] = ((int *)(void *)CMSG_DATA(cmsg))[i];
+}
+
+/* Makes the middle process and stands still until it has forked.  The fork hooks of the interpreter
+ * run here, around the one copy that is made. */
+static void make_child(void)
+{
+    struct middle *m = free_middle();
+    char byte;
+    int pid;
+
+    if (m == NULL || sys(SYS_pipe2, call.sync, 0) < 0) {
+        report(call.fds[FD_STATUS], EAGAIN_ANSWER, 0);
+        return;
+    }
+    call.hooks->before_fork();
+    pid = call.hooks->clone(middle_main, m->stack + STACK_BYTES, CLONE_VM | SIGCHLD, NULL);
+    sys(SYS_close, call.sync[1]);
+    if (pid > 0) {
+        m->pid = pid;
+        while (sys(SYS_read, call.sync[0], &byte, 1) == EINTR_ANSWER)
+            ;
+    } else {
+        report(call.fds[FD_STATUS], EAGAIN_ANSWER, 0);
+    }
+    sys(SYS_close, call.sync[0]);
+    call.hooks->after_fork_parent();
+}
+
+static size_t append(char *out, size_t at, size_t cap, const char *text)
+{
+    while (*text != '\0' && at < cap)
+        out[at++] = *text++;
+    return at;
+}
+
+/* In the copy: every lock on, or the end. */
+static int lock_in(const struct confine *c)
+{
+    const char *step = "";
+    char text[64];
+    size_t len;
+    int r = confine(c, &step);
+
+    if (r == 0)
+        return c->keep_fd;
+    len = append(text, 0, sizeof text - 4, "E");
+    len = append(text, len, sizeof text - 4, step);
+    text[len++] = ' ';
+    text[len++] = (char)('0' + -r / 100 % 10);
+    text[len++] = (char)('0' + -r / 10 % 10);
+    text[len++] = (char)('0' + -r % 10);
+    sys(SYS_sendto, c->keep_fd, text, len, MSG_NOSIGNAL, NULL, 0);
+    leave(126);
+}
+
+/* Serves the builder until it goes away; does not return in the zygote.  Returns once in each
+ * child: fully locked in, inside its sandbox, with stdout and stderr connected.  The result is the
+ * descriptor of the job socket; *ret_flags are the request's (SPAWN_EXERCISE). */
+EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *filter,
+                        unsigned filter_len, const char *work_dir, unsigned *ret_flags);
+EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *filter,
+                        unsigned filter_len, const char *work_dir, unsigned *ret_flags)
+{
+    struct confine c = {.work_dir = work_dir,
+                        .seccomp = filter,
+                        .seccomp_len = (uint16_t)filter_len,
+                        .parent_death = true};
+    int job;
+
+    call.hooks = hooks;
+    if (__builtin_setjmp(call.resume) == 0) {
+        sys(SYS_sendto, ZYGOTE_SOCK, "R", 1, MSG_NOSIGNAL, NULL, 0);
+        for (;;) {
+            receive_call();
+            reap_middles();
+            make_child();
+            close_call();
+        }
+    }
+    c.stdio[0] = 0;
+    c.stdio[1] = call.fds[FD_OUT];
+    c.stdio[2] = call.fds[FD_ERR];
+    c.keep_fd = call.fds[FD_JOB];
+    job = lock_in(&c);
+    *ret_flags = call.join.flags;
+    call.hooks->after_fork_child();
+    return job;
+}

@@ -1,0 +1,86 @@
+"""The zygote: a Python interpreter that has imported what runs usually need, and waits to be forked.
+
+Started by dunlin-init inside a nest as ``python3 -u zygote.py WORK_DIR MODULES`` with the builder's
+socket as descriptor 3.  All forking and locking-in is done by ``_zygote.so``; this file warms the
+interpreter up, hands over, and in each forked child hands on to ``runner``.
+"""
+import ctypes
+import gc
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROFILE = os.path.join(os.path.dirname(HERE), "run.bpf")
+EXERCISE = 1
+
+# Imported ahead because they cost no fork anything (measured: design/performance.md).  Left out on
+# purpose: threading, logging, asyncio, subprocess, random and tempfile make *every* fork dearer.
+FREE_MODULES = (
+    "ast base64 bisect collections copy csv dataclasses datetime decimal fractions functools hashlib "
+    "heapq html io itertools json math operator pathlib platform pprint re string struct "
+    "textwrap time traceback types typing unicodedata urllib.parse zlib"
+).split()
+
+
+class Hooks(ctypes.Structure):
+    """What ``_zygote.so`` borrows from this interpreter; the order is that of its struct hooks."""
+
+    _fields_ = [
+        ("fork", ctypes.c_void_p),
+        ("clone", ctypes.c_void_p),
+        ("before_fork", ctypes.c_void_p),
+        ("after_fork_parent", ctypes.c_void_p),
+        ("after_fork_child", ctypes.c_void_p),
+    ]
+
+
+def import_modules(names):
+    """Import each name; one that cannot be imported is left to the run that asks for it."""
+    for name in names:
+        try:
+            __import__(name)
+        except Exception:  # a broken package must not take the interpreter down
+            pass
+
+
+def make_hooks():
+    """Collect the addresses of libc's fork and clone and of Python's fork hooks."""
+    libc = ctypes.CDLL(None)
+    names = [
+        libc.fork,
+        libc.clone,
+        ctypes.pythonapi.PyOS_BeforeFork,
+        ctypes.pythonapi.PyOS_AfterFork_Parent,
+        ctypes.pythonapi.PyOS_AfterFork_Child,
+    ]
+    return Hooks(*(ctypes.cast(f, ctypes.c_void_p) for f in names))
+
+
+def serve(work_dir):
+    """Wait to be forked.  Returns (job descriptor, flags), only ever in a child inside its sandbox."""
+    with open(PROFILE, "rb") as f:
+        profile = f.read()
+    # PyDLL keeps the interpreter lock: the child wakes up holding it.
+    library = ctypes.PyDLL(os.path.join(HERE, "_zygote.so"))
+    flags = ctypes.c_uint(0)
+    hooks = make_hooks()
+    gc.collect()
+    gc.freeze()  # so that collections in a child do not write to, and thereby copy, these objects
+    job = library.dunlin_serve(
+        ctypes.byref(hooks), profile, len(profile) // 8, os.fsencode(work_dir), ctypes.byref(flags)
+    )
+    return job, flags.value
+
+
+def main():
+    work_dir, modules = sys.argv[1], sys.argv[2]
+    import runner
+
+    import_modules(FREE_MODULES)
+    import_modules(name for name in modules.split(",") if name)
+    runner.exercise()
+    job, flags = serve(work_dir)
+    runner.run(job, work_dir, bool(flags & EXERCISE))
+
+
+main()

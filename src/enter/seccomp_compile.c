@@ -1,0 +1,172 @@
+/* seccomp-compile: turns the tables below into BPF programs, when Dunlin is built.
+ *
+ * usage: seccomp-compile run|zygote FILE
+ *
+ * An allow-list (R71): what is not named answers ENOSYS, so that libraries fall back; what is known
+ * to be dangerous answers EPERM, so that a person reading a trace understands; another architecture
+ * kills.  The lists come from measurement: Python with numpy, pandas, scipy and matplotlib, torch,
+ * node, a JVM, shell, gcc and git need 131 of these calls (design: security.md, "seccomp").
+ * Runs on the build machine only; trusts everything. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "enter/seccomp_policy.h"
+
+static int failed;
+
+static void check(int r, const char *what)
+{
+    if (r != 0 && r != -EEXIST) {
+        fprintf(stderr, "seccomp-compile: %s: %s\n", what, strerror(-r));
+        failed = 1;
+    }
+}
+
+/* Adds every name of a row.  A name that this architecture or libseccomp does not know is passed
+ * over: the default answer is a refusal. */
+static void add_row(scmp_filter_ctx ctx, uint32_t action, const struct seccomp_row *row)
+{
+    char names[512], *rest = names, *name;
+
+    if (snprintf(names, sizeof names, "%s", row->names) >= (int)sizeof names)
+        failed = 1;
+    while ((name = strsep(&rest, " ")) != NULL) {
+        int nr = seccomp_syscall_resolve_name(name);
+
+        if (nr >= 0)
+            check(seccomp_rule_add(ctx, action, nr, 0), name);
+    }
+}
+
+static void add_rows(scmp_filter_ctx ctx, uint32_t action, const struct seccomp_row *rows)
+{
+    for (; rows->names != NULL; rows++)
+        add_row(ctx, action, rows);
+}
+
+/* clone without any namespace; clone3 hides its flags in memory, so it answers ENOSYS and every
+ * libc falls back (R70). */
+static void add_clone(scmp_filter_ctx ctx)
+{
+    /* CLONE_NEWTIME is not among them: clone(2) reads that bit as part of the exit signal. */
+    const scmp_datum_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID |
+                                    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                           SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0)),
+          "clone");
+}
+
+static void add_socket(scmp_filter_ctx ctx, int family, int type)
+{
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                           SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type)),
+          "socket");
+}
+
+/* Families by name, types by mask; raw and packet sockets, and every family that was a way out of
+ * containers in 2022 to 2026 (ALG, VSOCK, RXRPC, KEY, XDP), are not among them. */
+static void add_sockets(scmp_filter_ctx ctx)
+{
+    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
+
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
+        add_socket(ctx, families[i], SOCK_STREAM);
+        add_socket(ctx, families[i], SOCK_DGRAM);
+    }
+    add_socket(ctx, AF_UNIX, SOCK_SEQPACKET);
+    /* getaddrinfo and if_nameindex ask the kernel for addresses: NETLINK_ROUTE (0) only. */
+    for (unsigned type = SOCK_DGRAM; type <= SOCK_RAW; type++)
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+                               SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+                               SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, type), SCMP_A2(SCMP_CMP_EQ, 0)),
+              "netlink");
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+                           SCMP_A0(SCMP_CMP_EQ, AF_UNIX)),
+          "socketpair");
+}
+
+static void add_values(scmp_filter_ctx ctx, int nr, unsigned arg, const struct seccomp_value *v)
+{
+    for (; v->reason != NULL; v++)
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(arg, SCMP_CMP_EQ, v->value)),
+              v->reason);
+}
+
+static void add_ioctl(scmp_filter_ctx ctx)
+{
+    /* Terminal calls below TIOCSTI (0x5412), which types into somebody's terminal (R16). */
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                           SCMP_CMP64(1, SCMP_CMP_LT, 0x5412)),
+          "ioctl");
+    add_values(ctx, SCMP_SYS(ioctl), 1, seccomp_ioctls);
+}
+
+/* Device nodes would be refused by the missing capability too; this is the second lock. */
+static void add_mknod(scmp_filter_ctx ctx)
+{
+    static const unsigned types[] = {S_IFIFO, S_IFREG, S_IFSOCK, 0};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 1,
+                               SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, types[i])),
+              "mknodat");
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknod), 1,
+                               SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, types[i])),
+              "mknod");
+    }
+}
+
+static void add_run(scmp_filter_ctx ctx)
+{
+    add_rows(ctx, SCMP_ACT_ALLOW, seccomp_allowed);
+    add_clone(ctx);
+    add_sockets(ctx);
+    add_ioctl(ctx);
+    add_mknod(ctx);
+    add_values(ctx, SCMP_SYS(prctl), 0, seccomp_prctls);
+    add_values(ctx, SCMP_SYS(personality), 0, seccomp_personalities);
+    /* A program may lock itself in further, but not be supervised by another (R73). */
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 2, SCMP_A0(SCMP_CMP_LE, 1),
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, SECCOMP_NEW_LISTENER, 0)),
+          "seccomp");
+}
+
+int main(int argc, char **argv)
+{
+    bool zygote = argc == 3 && strcmp(argv[1], "zygote") == 0;
+    scmp_filter_ctx ctx;
+    int fd;
+
+    if (argc != 3 || (!zygote && strcmp(argv[1], "run") != 0)) {
+        fputs("usage: seccomp-compile run|zygote FILE\n", stderr);
+        return 2;
+    }
+    ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    fd = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (ctx == NULL || fd < 0) {
+        perror(argv[2]);
+        return 1;
+    }
+    add_run(ctx);
+    if (zygote)
+        add_rows(ctx, SCMP_ACT_ALLOW, seccomp_zygote);
+    else
+        add_rows(ctx, SCMP_ACT_ERRNO(EPERM), seccomp_refused);
+    /* A binary search over the numbers instead of a chain. */
+    check(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
+    check(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "architecture");
+    check(seccomp_export_bpf(ctx, fd), "export");
+    seccomp_release(ctx);
+    return close(fd) != 0 || failed;
+}

@@ -1,0 +1,19 @@
+/* job: what pid 1 of a sandbox does: take one job, run it, watch it, report. */
+#pragma once
+
+#include <linux/filter.h>
+
+#include "init/control.h"
+#include "init/program.h"
+
+struct job_start {
+    int job;      /* our end of the socket to the interpreter that runs the job */
+    int job_peer; /* the other end, kept for a cold start; -1 when the zygote has it */
+    int status;   /* warm: pipe on which the run's parent reports its end; -1 in a cold sandbox */
+    int out, err; /* cold: what becomes the run's stdout and stderr; -1 when warm */
+    const struct program *run;
+    const char *work_dir;
+};
+
+/* Serves exactly one job and ends the process: the kernel then takes the sandbox apart. */
+_Noreturn void job_serve(struct control *c, struct job_start *start);

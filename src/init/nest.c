@@ -1,0 +1,173 @@
+/* nest: the builder's loop.
+ *
+ * Runs as pid 1 of a nest: root of the nest's user namespace, nobody on the host.  It reads
+ * fixed-size requests from the spawner, keeps the zygote alive, and makes sandboxes.  It never runs
+ * or imports untrusted code itself, and must never believe the zygote. */
+#include "init/nest.h"
+
+#include <errno.h>
+#include <linux/securebits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "enter/mounts.h"
+#include "enter/stage.h"
+#include "init/build.h"
+#include "init/zygote.h"
+#include "wire/spawn.h"
+
+#define PROGRAM_RUN    STAGE_RUNTIME "/run.bpf"
+#define PROGRAM_ZYGOTE STAGE_RUNTIME "/zygote.bpf"
+
+/* Keeps all capabilities over the nest but acts under the zygote's effective uid, so that the user
+ * namespaces it makes belong to that uid: the zygote, without any capability, then has power over
+ * these sandboxes (user_namespaces(7): the owner's privilege) and over nothing else.
+ * Real and saved uid stay 0, so the zygote cannot signal or trace us. */
+static int own_as_zygote(struct err *e)
+{
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "nest: securebits");
+    if (setresgid(0, NEST_UID_ZYGOTE, 0) < 0 || setresuid(0, NEST_UID_ZYGOTE, 0) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "nest: effective uid");
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "nest: dumpable");
+    return 0;
+}
+
+static int signal_descriptor(struct err *e)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "nest: signal mask");
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? err_set(e, ERR_INTERNAL, errno, "nest: signalfd") : fd;
+}
+
+static void reply(const struct nest *nest, const struct nest_reply *r, int pidfd)
+{
+    if (fd_send(nest->spawner, r, sizeof *r, &pidfd, pidfd >= 0 ? 1 : 0, NULL) < 0)
+        _exit(0); /* the spawner is gone, and with us everything of this nest */
+}
+
+static void do_build(const struct nest *nest, const struct nest_request *req, const int *fds)
+{
+    struct build b = {.request = req, .control = fds[0], .out = fds[1], .err = fds[2]};
+    struct nest_reply r = {.op = NEST_BUILD, .slot = req->slot};
+    _cleanup_fd_ int pidfd = -1;
+    struct err e = {0};
+
+    memcpy(b.groups, fds + 3, req->groups * sizeof(int));
+    if (req->kind == SPAWN_WARM && nest->zygote_sock < 0)
+        r.error = EAGAIN;
+    else if (build_sandbox(nest, &b, &pidfd, &e) < 0)
+        r.error = e.errnum != 0 ? e.errnum : EIO;
+    reply(nest, &r, pidfd);
+}
+
+/* One request.  Anything odd from the spawner is our own bug, so the nest ends. */
+static void do_request(const struct nest *nest, const struct zygote *z)
+{
+    struct nest_request req;
+    int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
+    size_t nfds = 0;
+    ssize_t n =
+        fd_recv(nest->spawner, &req, sizeof req, fds, sizeof fds / sizeof fds[0], &nfds, NULL);
+
+    if (n != sizeof req)
+        _exit(0);
+    if (req.op == NEST_PING) {
+        bool warm = nest->python[0] == '\0' || z->ready;
+        struct nest_reply r = {.op = NEST_PING, .error = warm ? 0 : EAGAIN};
+
+        reply(nest, &r, -1);
+    } else if (req.op == NEST_BUILD && req.groups <= NEST_GROUPS_MAX &&
+               nfds == NEST_BUILD_FDS(req.groups)) {
+        do_build(nest, &req, fds);
+    } else {
+        _exit(1);
+    }
+    for (size_t i = 0; i < nfds; i++)
+        close(fds[i]);
+}
+
+static void reap(struct nest *nest, struct zygote *z, int signals)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    while (read(signals, &info, sizeof info) > 0)
+        ;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == z->pid)
+            zygote_died(z, nest);
+        else if (WIFEXITED(status) && WEXITSTATUS(status) == NEST_EXIT_ZYGOTE_STUCK)
+            zygote_kill(z);
+    }
+}
+
+/* Milliseconds until the zygote is to be started again, -1 if no start is planned. */
+static int keep_zygote(struct nest *nest, struct zygote *z)
+{
+    uint64_t now = clock_now_us();
+
+    if (nest->python[0] == '\0' || z->pid > 0)
+        return -1;
+    if (now >= z->retry_us) {
+        if (zygote_start(z, nest, NULL) == 0)
+            return -1;
+        zygote_died(z, nest);
+    }
+    return z->retry_us > now ? (int)((z->retry_us - now) / 1000) + 1 : 1;
+}
+
+static int serve(struct nest *nest, int signals)
+{
+    struct zygote z = {0};
+
+    for (;;) {
+        int timeout_ms = keep_zygote(nest, &z);
+        struct pollfd fds[] = {{.fd = nest->spawner, .events = POLLIN},
+                               {.fd = signals, .events = POLLIN},
+                               {.fd = z.ready ? -1 : nest->zygote_sock, .events = POLLIN}};
+
+        if (poll(fds, 3, timeout_ms) < 0 && errno != EINTR)
+            return 1;
+        if (fds[2].revents != 0)
+            zygote_read(&z, nest);
+        if (fds[1].revents != 0)
+            reap(nest, &z, signals);
+        if (fds[0].revents != 0)
+            do_request(nest, &z);
+    }
+}
+
+/* checklist */
+int nest_main(struct nest *nest)
+{
+    struct err e = {0};
+    int signals = -1;
+
+    /* The spawner's death is also seen as the end of its socket; this is the second string. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sethostname("nest", strlen("nest")) < 0)
+        err_set(&e, ERR_INTERNAL, errno, "nest: parent death signal or host name");
+    if (e.code != 0 || mounts_enter_nest(&e) < 0 || program_load(&nest->run, PROGRAM_RUN, &e) < 0 ||
+        program_load(&nest->zygote, PROGRAM_ZYGOTE, &e) < 0 ||
+        (signals = signal_descriptor(&e)) < 0 || own_as_zygote(&e) < 0) {
+        dprintf(STDERR_FILENO, "dunlin-init: %s\n", e.text);
+        return 1;
+    }
+    return serve(nest, signals);
+}

@@ -1,0 +1,148 @@
+/* ops: one request of the server at a time.
+ *
+ * Runs in the spawner, as root.  The server parses hostile bytes and may have been taken over, so
+ * its requests are hostile: a size, an operation, a slot or a state that does not fit ends
+ * everything (the server broke), and a number beyond its ceiling is refused (policy_clamp). */
+#include "spawner/ops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "base/fd.h"
+#include "spawner/nest_process.h"
+#include "spawner/policy.h"
+#include "spawner/slot.h"
+#include "spawner/spawner.h"
+
+/* Sends the reply.  -1 when the server is gone. */
+static int answer(struct spawner *s, const struct spawn_reply *reply, const int *fds, size_t nfds)
+{
+    return fd_send(s->server, reply, sizeof *reply, fds, nfds, NULL);
+}
+
+static int errno_of(const struct err *e)
+{
+    return e->errnum != 0 ? e->errnum : EIO;
+}
+
+static int do_open(struct spawner *s, const struct spawn_request *req)
+{
+    struct spawn_reply reply = {.op = req->op, .slot = SLOT_NONE, .cgroup = s->cgroups->version};
+    int fds[SPAWN_OPEN_FDS];
+    struct err e = {0};
+    uint32_t number = SLOT_NONE;
+    int r = -1;
+
+    if (s->nest.pid == 0)
+        reply.error = EAGAIN; /* it is being started again */
+    else if ((number = slot_take(s, &e)) == SLOT_NONE || slot_build(s, number, req, fds, &e) < 0)
+        reply.error = errno_of(&e);
+    if (e.code != 0)
+        spawner_say("open: %s", e.text);
+    if (reply.error != 0)
+        return answer(s, &reply, NULL, 0);
+    reply.slot = number;
+    r = answer(s, &reply, fds, SPAWN_OPEN_FDS);
+    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+        fd_close(&fds[i]);
+    return r;
+}
+
+static int do_start(struct spawner *s, const struct spawn_request *req)
+{
+    struct spawn_reply reply = {.op = req->op, .slot = req->slot, .cgroup = s->cgroups->version};
+    struct cgroup *group = &s->slots[req->slot].group;
+    struct spawn_limits limits = req->limits;
+    struct err e = {0};
+
+    if (policy_clamp(&s->config, &limits) < 0)
+        reply.error = ERANGE;
+    else if (s->cgroups->limit(group, &limits, &e) < 0 || s->cgroups->reset(group, &e) < 0)
+        reply.error = errno_of(&e);
+    if (e.code != 0)
+        spawner_say("start: slot %u: %s", req->slot, e.text);
+    return answer(s, &reply, NULL, 0);
+}
+
+static int do_usage(struct spawner *s, const struct spawn_request *req)
+{
+    struct spawn_reply reply = {.op = req->op, .slot = req->slot, .cgroup = s->cgroups->version};
+    struct cgroup_usage usage = {0};
+    struct err e = {0};
+
+    if (s->cgroups->usage(&s->slots[req->slot].group, &usage, &e) < 0) {
+        reply.error = errno_of(&e);
+        spawner_say("usage: slot %u: %s", req->slot, e.text);
+    }
+    reply.cpu_us = usage.cpu_us;
+    reply.memory_peak = usage.memory_peak;
+    reply.oom_kills = usage.oom_kills;
+    reply.pids_hits = usage.pids_hits;
+    return answer(s, &reply, NULL, 0);
+}
+
+static int do_close(struct spawner *s, const struct spawn_request *req)
+{
+    slot_close(s, req->slot);
+    return 0;
+}
+
+void ops_pong(struct spawner *s, int error)
+{
+    struct spawn_reply reply = {.op = SPAWN_PING, .error = error, .cgroup = s->cgroups->version};
+
+    answer(s, &reply, NULL, 0);
+}
+
+static int do_ping(struct spawner *s, const struct spawn_request *req)
+{
+    (void)req;
+    if (nest_process_ping(s) < 0)
+        ops_pong(s, EAGAIN);
+    return 0;
+}
+
+#define STATE(x) (1u << (x))
+#define LIVING   (STATE(SLOT_OPENING) | STATE(SLOT_OPEN) | STATE(SLOT_DEAD))
+
+/* What may be asked, in which state of the slot it names (0: it names none). */
+static const struct {
+    int (*handler)(struct spawner *s, const struct spawn_request *req);
+    uint32_t states;
+} operations[] = {
+    [SPAWN_OPEN] = {do_open, 0},        [SPAWN_START] = {do_start, LIVING},
+    [SPAWN_USAGE] = {do_usage, LIVING}, [SPAWN_CLOSE] = {do_close, LIVING},
+    [SPAWN_PING] = {do_ping, 0},
+};
+
+static bool is_permitted(const struct spawner *s, const struct spawn_request *req)
+{
+    const struct slot *slot;
+
+    if (req->op >= sizeof operations / sizeof operations[0] ||
+        operations[req->op].handler == NULL || req->kind > SPAWN_WARM)
+        return false;
+    if (operations[req->op].states == 0)
+        return true;
+    if (req->slot >= s->nslots)
+        return false;
+    slot = &s->slots[req->slot];
+    return (operations[req->op].states & STATE(slot->state)) != 0 && !slot->closing;
+}
+
+int ops_serve(struct spawner *s)
+{
+    struct spawn_request req;
+    size_t nfds = 0;
+    struct err e = {0};
+    ssize_t n = fd_recv(s->server, &req, sizeof req, NULL, 0, &nfds, &e);
+
+    if (n == 0)
+        return -1;
+    if (n != sizeof req || !is_permitted(s, &req)) {
+        spawner_say("the server broke the protocol: %s", n < 0 ? e.text : "request not permitted");
+        return -1;
+    }
+    return operations[req.op].handler(s, &req);
+}

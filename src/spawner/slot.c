@@ -1,0 +1,210 @@
+/* slot: life cycle of the places that sandboxes live in.
+ *
+ *   FREE -> OPENING -> OPEN -> (init dies) DEAD or DRAINING -> FREE
+ *
+ * Runs in the spawner, as root.  A slot is free again only when its group is empty, so a group, and
+ * the pair of ids that goes with it, never serves two sandboxes at once (R15, R40). */
+#include "spawner/slot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "wire/nest.h"
+
+static void push_free(struct spawner *s, uint32_t number)
+{
+    s->slots[number].state = SLOT_FREE;
+    s->slots[number].closing = false;
+    s->slots[number].next_free = SLOT_NONE;
+    if (s->first_free == SLOT_NONE)
+        s->first_free = number;
+    else
+        s->slots[s->last_free].next_free = number;
+    s->last_free = number;
+}
+
+static uint32_t make_slot(struct spawner *s, struct err *e)
+{
+    uint32_t number = s->nslots;
+    struct slot *slot = &s->slots[number];
+    char name[32];
+
+    if (number >= s->config.slots) {
+        err_set(e, ERR_LIMIT, EAGAIN, "all %u slots are in use", number);
+        return SLOT_NONE;
+    }
+    snprintf(name, sizeof name, "s%u", number);
+    slot->pidfd = -1;
+    if (s->cgroups->create(&slot->group, name, e) < 0 ||
+        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0) {
+        cgroup_finish(&slot->group);
+        return SLOT_NONE;
+    }
+    s->nslots++;
+    return number;
+}
+
+uint32_t slot_take(struct spawner *s, struct err *e)
+{
+    uint32_t number = s->first_free;
+
+    if (number == SLOT_NONE)
+        return make_slot(s, e);
+    s->first_free = s->slots[number].next_free;
+    return number;
+}
+
+/* ours[0..2] stay with the server, theirs[0..2] go into the sandbox. */
+static int make_channels(int *ours, int *theirs, struct err *e)
+{
+    int pair[2], out[2], err[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "socketpair");
+    ours[0] = pair[0];
+    theirs[0] = pair[1];
+    if (pipe2(out, O_CLOEXEC) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "pipe");
+    ours[1] = out[0];
+    theirs[1] = out[1];
+    if (pipe2(err, O_CLOEXEC) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "pipe");
+    ours[2] = err[0];
+    theirs[2] = err[1];
+    return 0;
+}
+
+int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
+               struct err *e)
+{
+    struct slot *slot = &s->slots[number];
+    struct nest_request build = {.op = NEST_BUILD,
+                                 .slot = number,
+                                 .kind = req->kind,
+                                 .flags = req->flags & SPAWN_EXERCISE,
+                                 .workspace_mb = s->config.defaults.workspace_mb,
+                                 .groups = slot->group.nprocs};
+    int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)] = {-1, -1, -1};
+    int r;
+
+    memset(ret_fds, -1, SPAWN_OPEN_FDS * sizeof(int));
+    r = make_channels(ret_fds, fds, e);
+    if (r == 0) {
+        memcpy(fds + 3, slot->group.procs, build.groups * sizeof(int));
+        r = fd_send(s->nest.sock, &build, sizeof build, fds, NEST_BUILD_FDS(build.groups), e);
+    }
+    for (int i = 0; i < 3; i++) {
+        fd_close(&fds[i]);
+        if (r < 0)
+            fd_close(&ret_fds[i]);
+    }
+    if (r < 0) {
+        push_free(s, number);
+        return err_prefix(e, "slot %u", number);
+    }
+    slot->state = SLOT_OPENING;
+    return 0;
+}
+
+/* Safe because: a pidfd names one process for ever; pid 1 of a pid namespace takes all of it along
+ * (pid_namespaces(7)). */
+static void kill_sandbox(const struct slot *slot)
+{
+    if (slot->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
+}
+
+static void start_draining(struct spawner *s, struct slot *slot)
+{
+    slot->state = SLOT_DRAINING;
+    s->ndraining++;
+}
+
+int slot_built(struct spawner *s, const struct nest_reply *reply, int pidfd)
+{
+    struct slot *slot = reply->slot < s->nslots ? &s->slots[reply->slot] : NULL;
+    struct err e = {0};
+
+    if (slot == NULL || slot->state != SLOT_OPENING || (reply->error == 0) != (pidfd >= 0)) {
+        fd_close(&pidfd);
+        return -1;
+    }
+    if (reply->error != 0) {
+        spawner_say("nest: slot %u: %s", reply->slot, strerror(reply->error));
+        slot_died(s, reply->slot);
+        return 0;
+    }
+    slot->pidfd = pidfd;
+    slot->state = SLOT_OPEN;
+    if (spawner_watch(s, pidfd, EVENT_SLOT, reply->slot, &e) < 0) {
+        spawner_say("%s", e.text);
+        kill_sandbox(slot);
+        return -1;
+    }
+    if (slot->closing)
+        kill_sandbox(slot);
+    return 0;
+}
+
+void slot_died(struct spawner *s, uint32_t number)
+{
+    struct slot *slot = &s->slots[number];
+
+    if (slot->pidfd >= 0)
+        spawner_unwatch(s, slot->pidfd);
+    fd_close(&slot->pidfd);
+    if (slot->closing)
+        start_draining(s, slot);
+    else
+        slot->state = SLOT_DEAD;
+}
+
+void slot_close(struct spawner *s, uint32_t number)
+{
+    struct slot *slot = &s->slots[number];
+
+    slot->closing = true;
+    if (slot->state == SLOT_OPEN)
+        kill_sandbox(slot);
+    else if (slot->state == SLOT_DEAD)
+        start_draining(s, slot);
+}
+
+void slot_nest_died(struct spawner *s)
+{
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        if (s->slots[i].state == SLOT_OPENING)
+            slot_died(s, i);
+    }
+}
+
+static int make_as_new(struct spawner *s, struct slot *slot, struct err *e)
+{
+    return s->cgroups->renew(&slot->group, e) < 0
+               ? -1
+               : s->cgroups->limit(&slot->group, &s->config.defaults, e);
+}
+
+void slot_drain(struct spawner *s)
+{
+    for (uint32_t i = 0; i < s->nslots && s->ndraining > 0; i++) {
+        struct slot *slot = &s->slots[i];
+        struct err e = {0};
+
+        if (slot->state != SLOT_DRAINING || s->cgroups->count(&slot->group) != 0)
+            continue;
+        if (make_as_new(s, slot, &e) < 0) {
+            spawner_say("slot %u: %s", i, e.text);
+            continue; /* stays draining: tried again, never used half-made */
+        }
+        s->ndraining--;
+        push_free(s, i);
+    }
+}

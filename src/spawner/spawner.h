@@ -1,0 +1,72 @@
+/* spawner: the state of the one process that stays root.
+ *
+ * The spawner reads fixed-size numbers from the server and from its nests, and nothing else after
+ * its configuration.  It makes groups, nests and pipes; the nests make the sandboxes. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/limits.h"
+#include "spawner/cgroup.h"
+#include "wire/spawn.h"
+
+/* First host uid of a nest: 65536 ids from here.  systemd's tables leave everything from 0x70000000
+ * to 0x7fffffff to nobody. */
+#define SPAWNER_UID_SERVER 0x70000000u
+#define SPAWNER_UID_NEST   0x70010000u
+#define SPAWNER_UID_COUNT  0x10000u
+
+enum slot_state {
+    SLOT_FREE,    /* its group is empty and as new */
+    SLOT_OPENING, /* the nest was told to build */
+    SLOT_OPEN,    /* a sandbox lives in it */
+    SLOT_DEAD,    /* its init is gone, the server has not closed it yet */
+    SLOT_DRAINING /* closed and its init gone; processes may still be on their way out */
+};
+
+struct slot {
+    enum slot_state state;
+    bool closing; /* the server has closed it */
+    int pidfd;    /* of the sandbox's init, -1 if none */
+    struct cgroup group;
+    uint32_t next_free; /* queue of free slots: the longest unused is taken first */
+};
+
+struct nest_process {
+    pid_t pid; /* 0 while there is none */
+    int pidfd;
+    int sock;
+    struct cgroup group;
+    uint32_t failures; /* deaths soon after the start, in a row */
+    uint64_t started_us;
+    uint64_t retry_us; /* when to start it again, 0: not planned */
+};
+
+struct spawner {
+    struct spawn_config config;
+    char base[40]; /* name of the base group */
+    char stage[SPAWN_PATH + 16];
+    int server; /* SEQPACKET socket */
+    int epoll;
+    int init; /* dunlin-init, opened once */
+    const struct cgroup_ops *cgroups;
+    struct nest_process nest;
+    struct slot slots[LIMIT_SLOTS];
+    uint32_t nslots; /* made so far */
+    uint32_t first_free, last_free;
+    uint32_t ndraining;
+    uint32_t pings; /* asked of the nest and not answered yet */
+};
+
+#define SLOT_NONE UINT32_MAX
+
+/* What epoll tells us about. */
+enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT };
+
+int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t slot,
+                  struct err *e);
+void spawner_unwatch(struct spawner *s, int fd);
+/* Logs one line on stderr; the spawner links no logger. */
+void spawner_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,58 @@
+/* nest: what is said inside the privileged half: spawner to builder, builder's child to zygote.
+ *
+ * SEQPACKET sockets, fixed-size messages.  The spawner treats what a nest says as hostile. */
+#pragma once
+
+#include <stdint.h>
+
+/* Groups that a process must enter itself, by writing "0" to descriptors that root opened: memory,
+ * cpu, cpuacct, pids on version 1, one on version 2. */
+#define NEST_GROUPS_MAX 4
+
+/* Ids inside a nest's user namespace. */
+#define NEST_UID_BUILDER 0
+#define NEST_UID_ZYGOTE  1
+#define NEST_UID_SLOTS   1000 /* slot s: init is 1000 + 2s, the run 1001 + 2s */
+/* Ids inside a sandbox. */
+#define SANDBOX_UID_INIT 0
+#define SANDBOX_UID_RUN  1000
+
+enum nest_op { NEST_BUILD = 1, NEST_PING };
+
+/* NEST_BUILD carries descriptors: control, stdout, stderr, then `groups` descriptors of
+ * cgroup.procs files. */
+struct nest_request {
+    uint32_t op;
+    uint32_t slot;
+    uint32_t kind;  /* enum spawn_kind */
+    uint32_t flags; /* SPAWN_EXERCISE */
+    uint32_t workspace_mb;
+    uint32_t groups;
+};
+#define NEST_BUILD_FDS(groups) (3 + (groups))
+
+/* NEST_BUILD is answered with a pidfd of the sandbox's init when error == 0. */
+struct nest_reply {
+    uint32_t op;
+    uint32_t slot;
+    int32_t error; /* 0 or an errno */
+};
+
+/* To the zygote, with descriptors: pidfd of the sandbox's init, stdout, stderr, job socket, status
+ * pipe, then the groups. */
+struct nest_join {
+    uint32_t flags; /* SPAWN_EXERCISE */
+    uint32_t groups;
+};
+#define NEST_JOIN_FDS(groups) (5 + (groups))
+
+/* From the middle process (the run's parent) to init, once, when the run's main process is dead or
+ * could not be made. */
+struct nest_status {
+    int32_t error;       /* errno of the step that failed, or 0 */
+    int32_t wait_status; /* as wait(2) gives it, when error == 0 */
+};
+
+/* Exit status of an init whose zygote child did not report in time: the builder then replaces the
+ * zygote. */
+#define NEST_EXIT_ZYGOTE_STUCK 42
