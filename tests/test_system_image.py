@@ -188,8 +188,8 @@ def test_it_holds_nothing_private_of_the_host(system):
 
 
 def test_the_bulk_that_nobody_needs_is_left_out(system):
-    for name in ("share/doc", "share/man", "share/info", "include", "lib/node_modules/npm",
-                 "lib/systemd", "bin/dpkg", "bin/apt", "bin/perl", "bin/mount", "bin/su"):
+    for name in ("share/doc", "share/man", "include", "lib/node_modules/npm", "lib/systemd",
+                 "bin/dpkg", "bin/perl", "bin/mount", "bin/su"):
         assert not os.path.lexists(system / "usr" / name), name
     modules = system / "usr/lib/python3/dist-packages"
     assert not list(modules.glob("numpy/**/tests")) and not list(modules.glob("pandas/tests"))
@@ -197,9 +197,8 @@ def test_the_bulk_that_nobody_needs_is_left_out(system):
 
 
 def test_every_link_leads_somewhere(system):
-    check = "find / -xdev \\( -path /proc -o -path /dev \\) -prune -o -type l ! -exec test -e {} \\; -print"
-    done = inside(system, "bash", "-c", check.replace("/ -xdev", "/usr /etc /bin /lib"))
-    assert done.stdout.replace("/etc/mtab\n", "") == "", done.stderr
+    done = inside(system, "find", "/usr", "/etc", "/bin", "/lib", "-xtype", "l")
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_every_shared_library_finds_its_own(system):
@@ -232,7 +231,8 @@ def test_python_has_its_standard_library(system):
                "assert pwd.getpwuid(1000).pw_dir == '/tmp'\n"
                "assert socket.gethostbyname('localhost') == '127.0.0.1'\n"
                "assert locale.setlocale(locale.LC_ALL, 'C.UTF-8')\n"
-               "import os; print(len(os.listdir(ssl.get_default_verify_paths().openssl_capath)) > 50)")
+               "import os; folder = ssl.get_default_verify_paths().openssl_capath\n"
+               "print(len(os.listdir(folder)) > 50)")
     done = inside(system, "python3", "-c", program)
     assert (done.stdout, done.stderr) == ("True\n", "")
 
@@ -303,12 +303,11 @@ def test_when_only_dates_changed_the_same_copy_stays(machine):
 
 class Debian:
     """A made-up root with the packages that are always needed, each one file big."""
-
     def __init__(self, root):
         self.root = pathlib.Path(root)
         self.packages = {}
-        for name in ("var/lib/dpkg/info", "var/lib/dpkg/alternatives", "etc/alternatives", "usr/bin",
-                     "usr/lib"):
+        for name in ("var/lib/dpkg/info", "var/lib/dpkg/alternatives", "etc/alternatives",
+                     "usr/bin", "usr/lib"):
             (self.root / name).mkdir(parents=True)
         (self.root / "bin").symlink_to("usr/bin")
         (self.root / "lib").symlink_to("usr/lib")
@@ -367,8 +366,8 @@ def test_dependencies_come_along_and_the_uninstalled_do_not(image, debian):
 
 def test_dangerous_modes_and_private_files_stay_behind(image, debian):
     debian.install("bc", {"/usr/bin/bc": "x", "/usr/lib/secret": "x", "/usr/lib/locked/x": "x",
-                          "/usr/lib/open": "x", "/var/lib/bc/x": "x", "/opt/bc": "x", "/root/x": "x",
-                          "/etc/bc.conf": "password", "/etc/services": "s", "/etc/ssl/certs/a.pem":
+                          "/usr/lib/open": "x", "/var/lib/bc/x": "x", "/opt/bc": "x",
+                          "/root/x": "x", "/etc/bc.conf": "password", "/etc/services": "s", "/etc/ssl/certs/a.pem":
                           "-----BEGIN PRIVATE KEY-----", "/etc/ssl/certs/b.pem": "public"})
     (debian.root / "usr/bin/bc").chmod(0o6777)
     (debian.root / "usr/lib/open").chmod(0o666)
@@ -545,7 +544,8 @@ def test_a_spoiled_record_is_made_again(image, debian, spoiled):
     first = image.make("--from", debian.root)
     (image.store / "current.json").write_text(spoiled)
     assert image.make("--from", debian.root) == dict(first, made=False)
-    assert json.loads((image.store / "current.json").read_text())["answer"]["system"] == first["system"]
+    record = json.loads((image.store / "current.json").read_text())
+    assert record["answer"]["system"] == first["system"]
 
 
 def test_a_lost_or_spoiled_tree_is_made_again(image, debian):

@@ -2,8 +2,8 @@
 
 It is a linter for people who send code, never the barrier: whoever wants to can write around it,
 and the sandbox holds whether it runs or not.  It runs inside the sandbox, in the interpreter that
-will run the code, so whatever its own parsing costs or breaks is the run's affair.  It imports `ast`
-and `re` only when it is asked.
+will run the code, so whatever its own parsing costs or breaks is the run's affair.  It imports
+`ast` and `re` only when it is asked.
 
 The levels:
 

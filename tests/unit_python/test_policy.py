@@ -72,8 +72,8 @@ def test_strict_allows_the_module(name):
 
 
 @pytest.mark.parametrize("name", ["numpy", "os.path", "urllib.request", "urllib.parse.x", "html",
-                                  "email", "xml.etree", "json.decoder", "collectionsx", "__future__",
-                                  "importlib.util"])
+                                  "email", "xml.etree", "json.decoder", "collectionsx",
+                                  "__future__", "importlib.util"])
 def test_strict_refuses_every_other_module(name):
     assert strict(f"import {name}") == unsafe("Import", f"Import not allowed: {name}")
 
@@ -150,8 +150,8 @@ def test_names_of_the_code_are_cut():
 
 
 @pytest.mark.parametrize("code", [
-    "open('x', 'w')", "import os, sys, subprocess, socket, pickle, threading, urllib.request, numpy",
-    "type(x).__name__, x.__class__, x.__dict__, __file__", "getattr(a, 'b')", "super().__init__()",
+    "open('x', 'w')", "import os, sys, subprocess, socket, pickle, threading, urllib.request",
+    "import numpy", "type(x).__name__, x.__class__, x.__dict__, __file__", "getattr(a, 'b')", "super().__init__()",
     "# eval( __builtins__", "model.eval()", "re.compile('x')", "input()", "import importlib",
     "from __future__ import annotations", "s = 'exec'"])
 def test_standard_allows_what_programs_need(code):
@@ -161,8 +161,8 @@ def test_standard_allows_what_programs_need(code):
 @pytest.mark.parametrize("code, kind", [
     ("eval('1')", "Call"), ("exec(x)", "Call"), ("compile('1', '', 'eval')", "Call"),
     ("__import__('os')", "Call"), ("import ctypes", "Import"), ("import ctypes.util", "Import"),
-    ("from cffi import FFI", "ImportFrom"), ("import _ctypes", "Import"), ("import marshal", "Import"),
-    ("import imp", "Import"), ("import telnetlib", "Import"), ("import ftplib", "Import"),
+    ("from cffi import FFI", "ImportFrom"), ("import _ctypes", "Import"),
+    ("import marshal", "Import"), ("import imp", "Import"), ("import telnetlib", "Import"), ("import ftplib", "Import"),
     ("import cPickle", "Import"), ("import __builtin__", "Import"),
     ("f.__globals__", "Attribute"), ("object.__subclasses__()", "Attribute"),
     ("a.__builtins__", "Attribute"), ("a.__import__", "Attribute"),

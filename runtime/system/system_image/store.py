@@ -13,7 +13,8 @@ from . import ImageError, tree
 
 _TREE = re.compile(r"(system|runtime)-[0-9a-f]{64}")
 _OURS = re.compile(_TREE.pattern + r"(\.manifest)?|tmp-.*", re.DOTALL)
-_RECORD = {"system": {"tree", "digest", "bytes", "languages"}, "runtime": {"tree", "digest", "bytes"}}
+_RECORD = {"system": {"tree", "digest", "bytes", "languages"},
+           "runtime": {"tree", "digest", "bytes"}}
 
 
 class Store:
@@ -96,7 +97,7 @@ class Store:
                 self._remove(part)
 
     def _remove(self, name):
-        """Deletes `name`; a crash on the way leaves no half tree under a name that means a whole."""
+        """Deletes `name`; a crash on the way leaves no half tree under a whole one's name."""
         if not name.startswith("tmp-"):
             tree.refuse_mounts(self.path(name))
             grave = tempfile.mkdtemp(prefix="tmp-", dir=self.directory)

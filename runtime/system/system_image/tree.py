@@ -11,6 +11,7 @@ import py_compile
 import shutil
 import stat
 import subprocess
+import warnings
 
 from . import ImageError
 from .contents import folders_of
@@ -44,7 +45,7 @@ def _write_entry(path, entry, place):
 
 
 def copy_file(source, place, mode):
-    """Copies content and times of `source` to the new file `place`, which is an inode of its own."""
+    """Copies content and times of `source` to `place`, which becomes an inode of its own."""
     with open(source, "rb") as old, open(place, "xb") as new:
         try:
             fcntl.ioctl(new, FICLONE, old.fileno())
@@ -59,8 +60,10 @@ def copy_file(source, place, mode):
 def _compile(path, entry, place):
     mode = _FROZEN if entry.kind == "frozen" else _STAMPED
     try:
-        py_compile.compile(entry.value, place, dfile="/" + path, doraise=True, optimize=0,
-                           invalidation_mode=mode)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they concern the packages' authors
+            py_compile.compile(entry.value, place, dfile="/" + path, doraise=True, optimize=0,
+                               invalidation_mode=mode)
     except py_compile.PyCompileError as error:
         if entry.kind == "frozen":
             raise ImageError(str(error)) from None
