@@ -18,11 +18,6 @@ struct sources {
     const struct dotenv *dotenv;
 };
 
-static bool is_set(const struct setting *row, const char *text)
-{
-    return text && (*text || setting_accepts_empty(row));
-}
-
 static int load_row(struct settings *s, size_t i, const struct sources *from, struct err *e)
 {
     const struct setting *row = &settings_table[i];
@@ -37,10 +32,10 @@ static int load_row(struct settings *s, size_t i, const struct sources *from, st
         return setting_assign(row, s, text, source, e);
     }
     text = getenv(row->name);
-    if (is_set(row, text))
+    if (text)
         return setting_assign(row, s, text, source, e);
     text = dotenv_get(from->dotenv, row->name);
-    if (is_set(row, text)) {
+    if (text) {
         snprintf(source, sizeof source, "%s in .env", row->name);
         return setting_assign(row, s, text, source, e);
     }

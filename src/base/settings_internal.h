@@ -45,8 +45,6 @@ const struct setting *setting_find(const char *name);
  * `source`, which says where the text came from ("--port", "PORT", "PORT in .env"). */
 int setting_assign(const struct setting *row, struct settings *s, const char *text,
                    const char *source, struct err *e);
-/* Whether "" is a value of this setting; otherwise an empty variable counts as not set. */
-bool setting_accepts_empty(const struct setting *row);
 /* Writes a number of this row's type as a user would write it. */
 void setting_format(const struct setting *row, int64_t value,
                     char out[static SETTINGS_VALUE_BYTES]);

@@ -32,8 +32,8 @@ const struct setting settings_table[] = {
      "TCP port; 0 takes a free one."},
     {"API_KEYS", SETTING_STRING, SETTING_NO_FLAG, "", 0, LIST_MAX, NULL, FIELD(api_keys),
      listen_group,
-     "Keys that clients must send, separated by commas. There is no flag for it: every user of the "
-     "machine could read it in ps."},
+     "Keys that clients must send, separated by commas. There is no --api-keys: every user of "
+     "the machine could read it in ps."},
     {"API_KEY_FILE", SETTING_STRING, 0, "", 0, 4095, NULL, FIELD(api_key_file), listen_group,
      "File with one key a line, in addition to API_KEYS."},
     {"ALLOW_ANONYMOUS", SETTING_BOOL, 0, "false", 0, 1, NULL, FIELD(allow_anonymous), listen_group,

@@ -182,11 +182,6 @@ int setting_assign(const struct setting *row, struct settings *s, const char *te
     return assign_number(row, s, text, source, e);
 }
 
-bool setting_accepts_empty(const struct setting *row)
-{
-    return row->type == SETTING_STRING && row->min == 0;
-}
-
 static void format_bytes(int64_t value, char out[static SETTINGS_VALUE_BYTES])
 {
     static const char *const units[] = {"", "k", "m", "g", "t"};
