@@ -98,15 +98,11 @@ def walk(top):
 
 
 def inside(system, *command):
-    """Runs a command as uid 1000 in a fresh root with nothing but the copy, /proc and /tmp."""
+    """Runs a command as uid 1000 in a root of nothing but the copy, /proc, /tmp and two devices."""
     script = """
         mount -t tmpfs none /mnt && cd /mnt && mkdir usr etc proc tmp dev && chmod 1777 tmp
-        for name in bin sbin lib lib32 lib64 libx32; do
-            if [ -L "$0/$name" ]; then cp -P "$0/$name" .; fi
-        done
-        for name in usr etc; do
-            mount --bind "$0/$name" $name && mount -o remount,bind,ro $name
-        done
+        find "$0" -maxdepth 1 -type l -exec cp -P {} . \;
+        for name in usr etc; do mount --bind -o ro "$0/$name" $name; done
         mount -t proc none proc
         for name in null urandom; do touch dev/$name; mount --bind /dev/$name dev/$name; done
         exec chroot --userspec=1000:1000 . /usr/bin/env -i PATH=/usr/bin:/bin HOME=/tmp \
@@ -197,7 +193,7 @@ def test_the_bulk_that_nobody_needs_is_left_out(system):
 
 
 def test_every_link_leads_somewhere(system):
-    done = inside(system, "find", "/usr", "/etc", "/bin", "/lib", "-xtype", "l")
+    done = inside(system, "find", "/usr", "/etc", "-xtype", "l")
     assert (done.stdout, done.stderr) == ("", "")
 
 
@@ -290,10 +286,7 @@ def test_the_second_run_is_quick_and_makes_nothing(machine):
         assert said == "" and answer == dict(machine.answer, made=False)
     assert min(seconds) < 0.5
     assert {path: path.stat().st_ino for path in machine.store.iterdir()} == before
-
-
-def test_when_only_dates_changed_the_same_copy_stays(machine):
-    (machine.runtime / "zygote.py").touch()
+    (machine.runtime / "zygote.py").touch()  # only a date changes: the same copy stays
     answer, said = machine.run()
     assert answer == dict(machine.answer, made=False) and said == ""
 
@@ -367,8 +360,9 @@ def test_dependencies_come_along_and_the_uninstalled_do_not(image, debian):
 def test_dangerous_modes_and_private_files_stay_behind(image, debian):
     debian.install("bc", {"/usr/bin/bc": "x", "/usr/lib/secret": "x", "/usr/lib/locked/x": "x",
                           "/usr/lib/open": "x", "/var/lib/bc/x": "x", "/opt/bc": "x",
-                          "/root/x": "x", "/etc/bc.conf": "password", "/etc/services": "s", "/etc/ssl/certs/a.pem":
-                          "-----BEGIN PRIVATE KEY-----", "/etc/ssl/certs/b.pem": "public"})
+                          "/root/x": "x", "/etc/bc.conf": "password", "/etc/services": "s",
+                          "/etc/ssl/certs/a.pem": "-----BEGIN PRIVATE KEY-----",
+                          "/etc/ssl/certs/b.pem": "public"})
     (debian.root / "usr/bin/bc").chmod(0o6777)
     (debian.root / "usr/lib/open").chmod(0o666)
     (debian.root / "usr/lib/secret").chmod(0o600)
@@ -560,12 +554,8 @@ def test_a_lost_or_spoiled_tree_is_made_again(image, debian):
     again, said = image.run("--from", debian.root, "--verify")
     assert again == first and "differs from what was made" in said
     assert image.make("--from", debian.root, "--verify") == dict(first, made=False)
-
-
-def test_a_tree_made_by_others_does_not_pass_for_ours(image, debian):
-    first = image.make("--from", debian.root)
-    os.chown(first["system"], 1000, 1000)
-    assert image.make("--from", debian.root)["made"]
+    os.chown(first["system"], 1000, 1000)  # made by somebody else, for all we know
+    assert image.make("--from", debian.root) == first
     assert os.stat(first["system"]).st_uid == 0
 
 

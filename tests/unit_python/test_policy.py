@@ -151,8 +151,9 @@ def test_names_of_the_code_are_cut():
 
 @pytest.mark.parametrize("code", [
     "open('x', 'w')", "import os, sys, subprocess, socket, pickle, threading, urllib.request",
-    "import numpy", "type(x).__name__, x.__class__, x.__dict__, __file__", "getattr(a, 'b')", "super().__init__()",
-    "# eval( __builtins__", "model.eval()", "re.compile('x')", "input()", "import importlib",
+    "import numpy", "type(x).__name__, x.__class__, x.__dict__, __file__", "getattr(a, 'b')",
+    "super().__init__()", "# eval( __builtins__", "model.eval()", "re.compile('x')", "input()",
+    "import importlib",
     "from __future__ import annotations", "s = 'exec'"])
 def test_standard_allows_what_programs_need(code):
     assert standard(code) is None
@@ -162,8 +163,8 @@ def test_standard_allows_what_programs_need(code):
     ("eval('1')", "Call"), ("exec(x)", "Call"), ("compile('1', '', 'eval')", "Call"),
     ("__import__('os')", "Call"), ("import ctypes", "Import"), ("import ctypes.util", "Import"),
     ("from cffi import FFI", "ImportFrom"), ("import _ctypes", "Import"),
-    ("import marshal", "Import"), ("import imp", "Import"), ("import telnetlib", "Import"), ("import ftplib", "Import"),
-    ("import cPickle", "Import"), ("import __builtin__", "Import"),
+    ("import marshal", "Import"), ("import imp", "Import"), ("import telnetlib", "Import"),
+    ("import ftplib", "Import"), ("import cPickle", "Import"), ("import __builtin__", "Import"),
     ("f.__globals__", "Attribute"), ("object.__subclasses__()", "Attribute"),
     ("a.__builtins__", "Attribute"), ("a.__import__", "Attribute"),
     ("__builtins__['open']", "Subscript")])
