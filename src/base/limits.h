@@ -28,6 +28,14 @@
 #define LIMIT_HTTP_BODY_RATE   16384 /* bytes/s a body must keep on average after the first 15 s */
 #define LIMIT_HTTP_IDLE_S      75    /* seconds a kept-alive connection may stay silent */
 #define LIMIT_HTTP_CONNECTIONS 4096  /* sockets at once; less if RLIMIT_NOFILE is lower */
+#define LIMIT_HTTP_TARGET      8000  /* bytes of a request target: what proxies let through */
+#define LIMIT_HTTP_METHOD      16    /* bytes of a method; longer ones do not exist */
+#define LIMIT_HTTP_SEND_S      60 /* seconds an answer may wait for its reader without progress */
+#define LIMIT_HTTP_LINGER_S                                                                        \
+    3 /* seconds a refused client may go on sending, so that it reads the refusal, not a reset */
+#define LIMIT_HTTP_STREAM        (16u << 20) /* bytes queued in one stream before it is cut */
+#define LIMIT_HTTP_BACKLOG       1024        /* connections the kernel holds until we accept them */
+#define LIMIT_HTTP_REPLY_HEADERS 32          /* fields that one answer may add */
 
 /* -- work
  * --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -40,6 +41,8 @@ struct http_config {
     http_body_limit *body_limit;
     http_error_body *error_body;
     void *data; /* handed to the three above */
+    /* How many milliseconds the LIMIT_HTTP_*_S count as one second.  0: 1000; tests take less. */
+    unsigned deadline_scale_ms;
 };
 
 /* Starts listening.  NULL and e on failure (the text names address and port). */
@@ -49,7 +52,9 @@ int http_server_port(const struct http_server *s);
 /* Stops accepting; requests in progress go on.  `drained` is called once, when no request is left.
  */
 void http_server_drain(struct http_server *s, void (*drained)(void *data), void *data);
-/* Frees everything; open connections are cut.  Accepts NULL. */
+/* Cuts open connections (on_gone is called for requests in progress) and frees everything; what the
+ * loop still holds goes when it runs next.  Not to be called from a handler or an on_gone.  Accepts
+ * NULL. */
 void http_server_destroy(struct http_server *s);
 
 /* -- what the client sent (all strings live as long as the request)
@@ -67,17 +72,21 @@ struct buf *http_body(struct http_request *r);
 void http_body_release(struct http_request *r);
 
 /* The handler's own state on the request.  on_gone is called at most once, if the client goes away
- * before the answer was complete; after it returns the request is dead and must not be touched. */
+ * before http_reply*() or http_stream_end() was called, never after; when it returns the request is
+ * dead and must not be touched.  Without an on_gone the request stays valid until it is answered,
+ * even if nobody waits for it any more. */
 void http_set_gone(struct http_request *r, void (*on_gone)(void *data), void *data);
 
 /* -- answers
  * --------------------------------------------------------------------------------------------------------*/
-/* Adds a response header to the answer to come; name and value are copied; a value with control
- * characters is refused
- * (-1). */
+/* Adds a response header to the answer to come; name and value are copied.  -1 if the name is no
+ * token or is one of those set here (Content-Type, Content-Length, Transfer-Encoding, Connection),
+ * if the value is empty or has control characters, or if there are too many. */
 int http_add_header(struct http_request *r, const char *name, const char *value);
 
-/* Answers with `body` (taken over: emptied).  HEAD sends no body.  Content-Length is set here. */
+/* Answers with `body` (taken over: emptied).  HEAD sends no body.  Content-Length is set here.
+ * content_type may be NULL where there is no body (204, 304).  After this and the two below the
+ * request is dead for the caller. */
 void http_reply(struct http_request *r, int status, const char *content_type, struct buf *body);
 
 /* Answers with static memory that outlives the server (bundled pages). */
@@ -85,12 +94,15 @@ void http_reply_static(struct http_request *r, int status, const char *content_t
                        const void *data, size_t len);
 
 /* Answers with a body that is produced piece by piece while it is sent: constant memory for large
- * answers. `read` writes up to cap bytes to out and returns how many; 0 ends the body.  `done` is
- * called once when the source is no longer needed (also when the client went away). */
+ * answers. `read` writes up to cap bytes to out and returns how many; 0 ends the body.  `done`, if
+ * set, is called once when the source is no longer needed (also when the client went away).
+ * With `size` the answer has a Content-Length, and ending before it breaks the connection; with 0
+ * it is chunked (to an HTTP/1.0 client: until the connection closes). */
 struct http_source {
     size_t (*read)(void *data, char *out, size_t cap);
     void (*done)(void *data);
     void *data;
+    uint64_t size;
 };
 void http_reply_source(struct http_request *r, int status, const char *content_type,
                        const struct http_source *source);
@@ -102,7 +114,7 @@ void http_reply_source(struct http_request *r, int status, const char *content_t
 void http_stream_begin(struct http_request *r, int status, const char *content_type);
 /* Queues bytes (copied).  Returns the number of bytes queued and not yet given to the socket, so
  * that the caller can slow its source; `on_writable`, if set, is called when the queue falls below
- * low_water. */
+ * low_water.  A stream that would queue more than LIMIT_HTTP_STREAM is cut (on_gone follows). */
 size_t http_stream_write(struct http_request *r, const void *data, size_t len);
 void http_stream_on_writable(struct http_request *r, size_t low_water,
                              void (*on_writable)(void *data), void *data);
