@@ -13,7 +13,7 @@ import time
 import requests
 
 import host
-from client import Client, together, unique_name, wait_until
+from client import Client, unique_name, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 DIST = pathlib.Path(os.environ.get("DUNLIN_DIST", REPOSITORY / "build" / "dist"))
@@ -225,7 +225,8 @@ def held(server, code="", count=1, **fields):
     answers = []
 
     def run_one():
-        answers.append(server.client().run(source, **fields))
+        with contextlib.suppress(requests.RequestException):  # the server may be killed meanwhile
+            answers.append(server.client().run(source, **fields))
 
     threads = [threading.Thread(target=run_one, daemon=True) for _ in range(count)]
     for thread in threads:
@@ -297,7 +298,3 @@ def settle(server):
         last = now
         time.sleep(0.3)
 
-
-__all__ = ["DIST", "DUNLIN", "ENVIRONMENT_CANARY", "HelloWatch", "REPOSITORY", "Server", "dunlin",
-           "clean_environment", "state_directory", "free_port", "held", "live_servers",
-           "settle", "together"]
