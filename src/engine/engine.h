@@ -16,6 +16,9 @@ struct engine_config {
     uint32_t pool_min;        /* idle sandboxes kept per pool */
     uint32_t pool_max;        /* idle sandboxes at most */
     struct run_limits limits; /* defaults, all set */
+    const char *work_dir;     /* as the spawner was told; outlives the engine */
+    int landlock_abi;         /* of the kernel, for struct run_isolation */
+    bool warm;                /* keep warm sandboxes; otherwise every run starts cold */
     void (*on_spawner_gone)(void *data);
     void *data;
 };

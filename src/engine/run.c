@@ -42,6 +42,13 @@ static void free_outside(const struct run_spec *spec, char *data)
     free(data);
 }
 
+void run_spec_free_file(const struct run_spec *spec, struct run_file *file)
+{
+    free(file->name);
+    free_outside(spec, file->data);
+    *file = (struct run_file){0};
+}
+
 static void free_strings(char **strings, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -55,10 +62,8 @@ void run_spec_destroy(struct run_spec *spec)
         return;
     free_outside(spec, spec->code);
     free_outside(spec, spec->stdin_data);
-    for (size_t i = 0; i < spec->nfiles; i++) {
-        free(spec->files[i].name);
-        free_outside(spec, spec->files[i].data);
-    }
+    for (size_t i = 0; i < spec->nfiles; i++)
+        run_spec_free_file(spec, &spec->files[i]);
     free(spec->files);
     free_strings(spec->args, spec->nargs);
     free_strings(spec->env, spec->nenv);

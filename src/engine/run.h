@@ -64,6 +64,9 @@ struct run_spec *run_spec_create(void);
 /* Frees the spec and all it owns: each of code, stdin_data and files[].data that does not lie in
  * the arena was allocated on its own.  Accepts NULL and half-filled specs. */
 void run_spec_destroy(struct run_spec *spec);
+/* Frees what one file of the spec owns, by the same rule; taking it off the list is the caller's.
+ */
+void run_spec_free_file(const struct run_spec *spec, struct run_file *file);
 
 enum run_outcome {
     RUN_EXITED,   /* exit_code says how */

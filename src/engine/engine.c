@@ -1,0 +1,118 @@
+/* engine: pools, heartbeat and health.
+ *
+ * Runs in the server's loop. */
+#include "engine/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "engine/internal.h"
+
+#define TICK_MS         100
+#define PING_TICKS      20      /* a ping every two seconds */
+#define PONG_TIMEOUT_US 1000000 /* a nest that needs longer is stuck */
+
+static void on_spawner_gone(void *data)
+{
+    struct engine *en = data;
+
+    en->spawner_gone = true;
+    en->config.on_spawner_gone(en->config.data);
+}
+
+static void on_pong(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct engine *en = data;
+
+    en->pinged_us = 0;
+    en->pong_good = reply->error == 0;
+}
+
+static void ping(struct engine *en)
+{
+    struct spawn_request req = {.op = SPAWN_PING};
+
+    if (en->pinged_us != 0)
+        return;
+    en->pinged_us = clock_now_us();
+    spawner_request(en->spawner, &req, on_pong, en);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct engine *en = timer->data;
+
+    if (en->spawner_gone)
+        return;
+    for (size_t i = 0; i < 2; i++)
+        pool_tick(&en->pools[i]);
+    if (en->ticks++ % PING_TICKS == 0)
+        ping(en);
+}
+
+struct engine *engine_create(uv_loop_t *loop, const struct engine_config *config, struct err *e)
+{
+    struct engine *en = calloc(1, sizeof *en);
+    uint32_t cold_min = config->warm && config->pool_min > 1 ? 1 : config->pool_min;
+
+    if (en == NULL) {
+        err_set(e, ERR_INTERNAL, 0, "out of memory");
+        return NULL;
+    }
+    en->loop = loop;
+    en->config = *config;
+    en->pong_good = true;
+    en->spawner = spawner_client_create(loop, config->spawner, on_spawner_gone, en, e);
+    if (en->spawner == NULL) {
+        free(en);
+        return NULL;
+    }
+    /* Most runs are warm ones: the other pool keeps one sandbox and grows when asked. */
+    pool_init(&en->pools[SPAWN_COLD], en, SPAWN_COLD, cold_min, config->pool_max);
+    pool_init(&en->pools[SPAWN_WARM], en, SPAWN_WARM, config->pool_min, config->pool_max);
+    en->pools[SPAWN_WARM].enabled = config->warm;
+    uv_timer_init(loop, &en->tick);
+    en->tick.data = en;
+    uv_timer_start(&en->tick, on_tick, 0, TICK_MS);
+    return en;
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void engine_destroy(struct engine *en)
+{
+    if (en == NULL)
+        return;
+    for (size_t i = 0; i < 2; i++)
+        pool_close(&en->pools[i]);
+    spawner_client_destroy(en->spawner);
+    uv_close((uv_handle_t *)&en->tick, on_tick_closed);
+}
+
+/* The pool that most runs come from. */
+static const struct pool *main_pool(const struct engine *en)
+{
+    return &en->pools[en->config.warm ? SPAWN_WARM : SPAWN_COLD];
+}
+
+void engine_health(struct engine *en, struct engine_health *ret)
+{
+    const struct pool *pool = main_pool(en);
+    bool late = en->pinged_us != 0 && clock_now_us() - en->pinged_us > PONG_TIMEOUT_US;
+
+    *ret = (struct engine_health){.idle = pool->nready, .busy = en->busy};
+    ret->spawner = !en->spawner_gone && !late;
+    ret->sandbox =
+        !en->spawner_gone && (pool->nready > 0 || (en->pong_good && pool->failures == 0));
+    if (en->spawner_gone)
+        snprintf(ret->reason, sizeof ret->reason, "the spawner is gone");
+    else if (late)
+        snprintf(ret->reason, sizeof ret->reason, "the spawner does not answer");
+    else if (!ret->sandbox)
+        snprintf(ret->reason, sizeof ret->reason, "%s",
+                 pool->failures > 0 ? pool->reason : "the nest is starting");
+}

@@ -1,0 +1,174 @@
+/* pool: sandboxes that are ready before anybody asks.
+ *
+ * Runs in the server's loop.  A pool keeps `target` ready ones, follows the demand between its
+ * floor and its ceiling, and never has more than a few under construction, so that making them does
+ * not starve those who run.  Every sandbox is given out once. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/internal.h"
+
+#define OPENING_MAX     4    /* under construction at once: two cores, and the zygote serves one */
+#define TICK_S          0.1  /* engine.c's timer */
+#define RATE_WEIGHT     0.2  /* of the newest tick in the smoothed rate: follows within a second */
+#define COVER_S         0.05 /* the pool covers so many seconds of demand */
+#define FAILURES_LOUD   3    /* in a row, before it is more than a warning */
+#define RETRY_FIRST_US  10000
+#define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
+#define GIVE_UP_US      10000000 /* a run waits so long for a sandbox */
+
+void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t min, uint32_t max)
+{
+    *p = (struct pool){.engine = en, .kind = kind, .min = min, .max = max, .target = min};
+    p->enabled = true;
+    p->waiting_tail = &p->waiting;
+}
+
+/* Exercised children answer sooner and cost more to make: only while there is time (design:
+ * performance.md, "what follows", 2). */
+static uint32_t opening_flags(const struct pool *p)
+{
+    return p->nwaiting == 0 && p->nready * 2 >= p->target ? SPAWN_EXERCISE : 0;
+}
+
+static void refill(struct pool *p)
+{
+    uint32_t want = p->target + p->nwaiting;
+
+    if (!p->enabled || clock_now_us() < p->retry_us)
+        return;
+    while (p->nready + p->nopening < want && p->nopening < OPENING_MAX) {
+        if (sandbox_open(p->engine, p->kind, opening_flags(p)) < 0)
+            return;
+        p->nopening++;
+    }
+}
+
+static struct sandbox *pop_ready(struct pool *p)
+{
+    struct sandbox *sb = p->ready;
+
+    p->ready = sb->next;
+    p->nready--;
+    return sb;
+}
+
+static struct run *pop_waiting(struct pool *p)
+{
+    struct run *run = p->waiting;
+
+    p->waiting = run->next;
+    if (p->waiting == NULL)
+        p->waiting_tail = &p->waiting;
+    p->nwaiting--;
+    return run;
+}
+
+void pool_take(struct pool *p, struct run *run)
+{
+    p->taken++;
+    if (p->ready != NULL) {
+        running_begin(run, pop_ready(p));
+    } else {
+        run->next = NULL;
+        run->waiting_since_us = clock_now_us();
+        *p->waiting_tail = run;
+        p->waiting_tail = &run->next;
+        p->nwaiting++;
+    }
+    refill(p);
+}
+
+void pool_leave(struct pool *p, struct run *run)
+{
+    for (struct run **at = &p->waiting; *at != NULL; at = &(*at)->next) {
+        if (*at != run)
+            continue;
+        *at = run->next;
+        if (*at == NULL)
+            p->waiting_tail = at;
+        p->nwaiting--;
+        return;
+    }
+}
+
+void pool_ready(struct pool *p, struct sandbox *sb)
+{
+    p->nopening--;
+    p->failures = 0;
+    p->retry_us = 0;
+    if (p->nwaiting > 0) {
+        running_begin(pop_waiting(p), sb);
+    } else {
+        sb->next = p->ready;
+        p->ready = sb;
+        p->nready++;
+    }
+    refill(p);
+}
+
+static void forget_ready(struct pool *p, const struct sandbox *sb)
+{
+    for (struct sandbox **at = &p->ready; *at != NULL; at = &(*at)->next) {
+        if (*at == sb) {
+            *at = sb->next;
+            p->nready--;
+            return;
+        }
+    }
+}
+
+void pool_failed(struct pool *p, struct sandbox *sb, const char *why)
+{
+    uint32_t doublings = p->failures < RETRY_DOUBLINGS ? p->failures : RETRY_DOUBLINGS;
+
+    if (sb->state == SANDBOX_READY) {
+        forget_ready(p, sb); /* it died while it waited: the next tick replaces it */
+        return;
+    }
+    p->nopening--;
+    p->failures++;
+    p->retry_us = clock_now_us() + ((uint64_t)RETRY_FIRST_US << doublings);
+    snprintf(p->reason, sizeof p->reason, "%s", why);
+    log_event(p->failures >= FAILURES_LOUD ? LOG_ERROR : LOG_WARNING, "sandbox.failed",
+              LOG_STR("kind", p->kind == SPAWN_WARM ? "warm" : "cold"), LOG_STR("reason", why),
+              LOG_INT("in_a_row", p->failures));
+}
+
+static void follow_demand(struct pool *p)
+{
+    double now = p->taken / TICK_S;
+    uint32_t want;
+
+    p->taken = 0;
+    p->rate += (now - p->rate) * RATE_WEIGHT;
+    want = p->min + (uint32_t)(p->rate * COVER_S);
+    p->target = want > p->max ? p->max : want;
+}
+
+/* One too many at a time: a short lull must not throw away what the next burst needs. */
+static void shrink(struct pool *p)
+{
+    if (p->nready > p->target + p->min)
+        sandbox_close(pop_ready(p));
+}
+
+void pool_tick(struct pool *p)
+{
+    uint64_t now = clock_now_us();
+
+    follow_demand(p);
+    shrink(p);
+    while (p->waiting != NULL && now - p->waiting->waiting_since_us > GIVE_UP_US)
+        running_unserved(pop_waiting(p), p->reason);
+    refill(p);
+}
+
+void pool_close(struct pool *p)
+{
+    p->enabled = false;
+    while (p->ready != NULL)
+        sandbox_close(pop_ready(p));
+}

@@ -1,0 +1,392 @@
+/* running: one run from its sandbox to its result.
+ *
+ * Runs in the server's loop.  The verdict comes from init's frames and the spawner's counters; the
+ * run's own output is copied, bounded, and never interpreted here (R48, R54). */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "engine/internal.h"
+#include "engine/language.h"
+
+#define FEED_MS      10000         /* for handing a job over */
+#define GRACE_MS     400           /* init ends a run at its deadline; this much later we do */
+#define COLLECT_MS   10000         /* for the files of a run that has ended */
+#define DISCARD_MAX  (64ull << 20) /* output beyond its limit that a run may still waste */
+#define ATTEMPTS_MAX 3             /* sandboxes that may be lost before the job was handed over */
+#define NAMESPACES   "user,pid,mount,net,ipc,uts,cgroup"
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct run *run = handle->data;
+
+    run_spec_destroy(run->spec);
+    feed_finish(&run->feed);
+    free(run);
+}
+
+/* Tells the result.  Only from a timer, so that no caller of ours is told while it calls us. */
+static void tell(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+
+    run->events.on_done(run->events.data, &run->result);
+    uv_close((uv_handle_t *)&run->timer, on_timer_closed);
+}
+
+/* The end, whatever it was: the sandbox goes, the result is told. */
+static void finish(struct run *run)
+{
+    if (run->finished)
+        return;
+    run->finished = true;
+    if (run->sandbox != NULL) {
+        run->result.wall_us = clock_now_us() - run->taken_us;
+        spawner_forget(run->engine->spawner, run);
+        sandbox_close(run->sandbox);
+        run->sandbox = NULL;
+    }
+    run->engine->busy--;
+    uv_timer_stop(&run->timer);
+    tell(&run->timer);
+}
+
+static void on_deferred(uv_timer_t *timer)
+{
+    finish(timer->data);
+}
+
+static void set_failed(struct run *run, const char *why)
+{
+    run->result.outcome = RUN_FAILED;
+    free(run->result.message);
+    run->result.message = strdup(why);
+}
+
+void running_unserved(struct run *run, const char *why)
+{
+    set_failed(run, why[0] != '\0' ? why : "no sandbox could be made in time");
+    uv_timer_start(&run->timer, on_deferred, 0, 0);
+}
+
+/* -- output ------------------------------------------------------------------------------------ */
+
+/* Keeps what the limit allows.  Returns how much was kept. */
+static size_t keep_output(struct run *run, int channel, const char *data, size_t len)
+{
+    struct buf *b = channel == CHANNEL_OUT ? &run->result.out : &run->result.err;
+    bool *truncated =
+        channel == CHANNEL_OUT ? &run->result.out_truncated : &run->result.err_truncated;
+    size_t room = run->output_max - b->len;
+    size_t n = len < room ? len : room;
+
+    if (buf_append(b, data, n) < 0)
+        n = 0;
+    if (n < len) {
+        *truncated = true;
+        run->result.limits_hit |= RUN_HIT_OUTPUT;
+        run->discarded += len - n;
+    }
+    return n;
+}
+
+/* Reads once; false when there is nothing (more) to read. */
+static bool read_output(struct run *run, int channel)
+{
+    struct engine *en = run->engine;
+    ssize_t n = read(run->sandbox->fds[channel], en->input, sizeof en->input);
+    size_t kept;
+
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n <= 0) {
+        if (n == 0)
+            uv_poll_stop(&run->sandbox->polls[channel]);
+        return false;
+    }
+    kept = keep_output(run, channel, en->input, (size_t)n);
+    if (kept > 0 && run->events.on_output != NULL)
+        run->events.on_output(run->events.data, channel, en->input, kept);
+    return (size_t)n == sizeof en->input;
+}
+
+static void end_flood(struct run *run)
+{
+    run->result.outcome = RUN_SIGNALED;
+    run->result.signal = SIGKILL;
+    finish(run);
+}
+
+void running_output(struct run *run, int channel)
+{
+    if (read_output(run, channel))
+        read_output(run, channel); /* twice 64 KiB, the size of the pipe, then others */
+    if (run->discarded > DISCARD_MAX && run->sandbox->reader.phase < READER_ENDED)
+        end_flood(run);
+}
+
+/* Init did not do its part: stopped, starved, or taken over.  The spawner ends it. */
+static void on_overdue(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+
+    log_event(LOG_WARNING, "run.overdue", LOG_STR("id", run->spec->id));
+    if (run->sandbox->reader.phase < READER_ENDED) {
+        run->result.outcome = RUN_TIMEOUT;
+        run->result.signal = SIGKILL;
+        run->result.limits_hit |= RUN_HIT_TIME;
+    }
+    finish(run);
+}
+
+/* -- the verdict ------------------------------------------------------------------------------- */
+
+static void on_usage(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+
+    run->usage_known = true;
+    run->result.cpu_us = reply->cpu_us;
+    run->result.memory_peak = reply->memory_peak;
+    if (reply->oom_kills > 0)
+        run->result.limits_hit |= RUN_HIT_MEMORY;
+    if (reply->pids_hits > 0)
+        run->result.limits_hit |= RUN_HIT_PROCESSES;
+    running_control(run);
+}
+
+static void ask_usage(struct run *run)
+{
+    struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
+
+    if (run->usage_asked)
+        return;
+    run->usage_asked = true;
+    uv_timer_start(&run->timer, on_overdue, COLLECT_MS, 0);
+    spawner_request(run->engine->spawner, &req, on_usage, run);
+}
+
+/* Everybody who could write is dead: what the pipes hold is all there will be. */
+static void drain_output(struct run *run)
+{
+    for (int channel = CHANNEL_OUT; channel <= CHANNEL_ERR; channel++) {
+        while (read_output(run, channel))
+            ;
+    }
+}
+
+void running_control(struct run *run)
+{
+    enum reader_phase phase = run->sandbox->reader.phase;
+
+    if (phase == READER_ENDED && !run->usage_known) {
+        ask_usage(run);
+        return;
+    }
+    if (phase != READER_DONE)
+        return;
+    if (run->result.outcome != RUN_BAD_FILE && !run->usage_known)
+        return;
+    drain_output(run);
+    finish(run);
+}
+
+/* -- losing a sandbox -------------------------------------------------------------------------- */
+
+static void on_post_mortem(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+
+    run->result.cpu_us = reply->cpu_us;
+    run->result.memory_peak = reply->memory_peak;
+    if (reply->error == 0 && reply->oom_kills > 0) {
+        run->result.outcome = RUN_SIGNALED;
+        run->result.signal = SIGKILL;
+        run->result.limits_hit |= RUN_HIT_MEMORY;
+    }
+    drain_output(run);
+    finish(run);
+}
+
+static void try_another(struct run *run)
+{
+    struct sandbox *sb = run->sandbox;
+
+    spawner_forget(run->engine->spawner, run);
+    uv_timer_stop(&run->timer);
+    feed_finish(&run->feed);
+    run->sandbox = NULL;
+    run->usage_asked = false;
+    sandbox_close(sb);
+    pool_take(run->pool, run);
+}
+
+void running_lost(struct run *run, const struct err *e)
+{
+    struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
+    bool handed_over = run->feed.niov > 0 && run->feed.at == run->feed.niov;
+
+    if (run->finished)
+        return;
+    for (int i = 0; i < CHANNELS; i++)
+        uv_poll_stop(&run->sandbox->polls[i]);
+    if (!handed_over && !run->cancelled && ++run->attempts < ATTEMPTS_MAX) {
+        try_another(run);
+        return;
+    }
+    /* Perhaps the kernel took init for want of memory: the counters know. */
+    set_failed(run, e->text);
+    spawner_forget(run->engine->spawner, run);
+    spawner_request(run->engine->spawner, &req, on_post_mortem, run);
+}
+
+/* -- the start --------------------------------------------------------------------------------- */
+
+/* What has been handed over need not be held for the length of the run. */
+static void release_inputs(struct run *run)
+{
+    struct run_spec *spec = run->spec;
+
+    struct run_file code = {.data = spec->code}, input = {.data = spec->stdin_data};
+
+    for (size_t i = 0; i < spec->nfiles; i++)
+        run_spec_free_file(spec, &spec->files[i]);
+    run_spec_free_file(spec, &code);
+    run_spec_free_file(spec, &input);
+    free(spec->arena);
+    spec->nfiles = 0;
+    spec->code = spec->stdin_data = spec->arena = NULL;
+}
+
+void running_writable(struct run *run)
+{
+    struct err e = {0};
+    int r = feed_write(&run->feed, run->sandbox->fds[CHANNEL_CONTROL], &e);
+
+    if (r < 0) {
+        /* Init may have said why before it went: what it sent is still there to be read. */
+        sandbox_watch_control(run->sandbox, false);
+        return;
+    }
+    sandbox_watch_control(run->sandbox, r == 0);
+    if (r == 0)
+        return;
+    release_inputs(run);
+    uv_timer_start(&run->timer, on_overdue, (uint64_t)run->spec->timeout_ms + GRACE_MS, 0);
+    if (run->events.on_start != NULL)
+        run->events.on_start(run->events.data);
+}
+
+static void on_limits(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+    struct err e = {0};
+
+    if (reply->error != 0) {
+        err_set(&e, ERR_UNAVAILABLE, reply->error, "put the limits in force");
+        run->attempts = ATTEMPTS_MAX;
+        running_lost(run, &e);
+    } else if (run->waits_for_limits) {
+        run->waits_for_limits = false;
+        running_writable(run);
+    }
+}
+
+static void ask_limits(struct run *run)
+{
+    const struct run_limits *l = &run->spec->limits;
+    const struct run_limits *d = &run->engine->config.limits;
+    struct spawn_request req = {
+        .op = SPAWN_START,
+        .slot = run->sandbox->slot,
+        .limits = {l->memory_mb, l->cpu_milli, l->processes, l->workspace_mb}};
+
+    /* The defaults are in force already; anything else must be before the run starts. */
+    run->waits_for_limits = (l->memory_mb != 0 && l->memory_mb != d->memory_mb) ||
+                            (l->cpu_milli != 0 && l->cpu_milli != d->cpu_milli) ||
+                            (l->processes != 0 && l->processes != d->processes);
+    spawner_request(run->engine->spawner, &req, on_limits, run);
+}
+
+static void describe_isolation(struct run *run)
+{
+    struct engine *en = run->engine;
+
+    run->result.isolation = (struct run_isolation){
+        .cgroup = spawner_cgroup_version(en->spawner) == 2 ? "v2" : "v1",
+        .landlock_abi = en->config.landlock_abi,
+        .warm = run->sandbox->kind == SPAWN_WARM,
+        .network = "none",
+        .namespaces = NAMESPACES,
+        .seccomp = "default",
+    };
+}
+
+void running_begin(struct run *run, struct sandbox *sb)
+{
+    struct feed_config feed = {.work_dir = run->engine->config.work_dir,
+                               .warm = sb->kind == SPAWN_WARM};
+    struct err e = {0};
+
+    sb->state = SANDBOX_TAKEN;
+    sb->run = run;
+    sb->reader.result = &run->result;
+    sb->reader.max_file_size = run->spec->max_file_size;
+    run->sandbox = sb;
+    run->taken_us = clock_now_us();
+    describe_isolation(run);
+    if (feed_init(&run->feed, run->spec, &feed, &e) < 0) {
+        set_failed(run, e.text);
+        uv_timer_start(&run->timer, on_deferred, 0, 0);
+        return;
+    }
+    uv_timer_start(&run->timer, on_overdue, FEED_MS, 0);
+    ask_limits(run);
+    sandbox_watch_output(sb);
+    if (!run->waits_for_limits)
+        running_writable(run);
+}
+
+/* -- from outside ------------------------------------------------------------------------------ */
+
+struct run *engine_run(struct engine *en, struct run_spec *spec, const struct run_events *events,
+                       struct err *e)
+{
+    bool warm = en->config.warm && spec->language->warm;
+    uint32_t kb =
+        spec->limits.output_kb != 0 ? spec->limits.output_kb : en->config.limits.output_kb;
+    struct run *run = calloc(1, sizeof *run);
+
+    if (run == NULL) {
+        run_spec_destroy(spec);
+        err_set(e, ERR_INTERNAL, 0, "out of memory");
+        return NULL;
+    }
+    *run = (struct run){.engine = en, .spec = spec, .events = *events};
+    run->pool = &en->pools[warm ? SPAWN_WARM : SPAWN_COLD];
+    run->output_max = (size_t)kb << 10;
+    buf_init(&run->result.out, run->output_max);
+    buf_init(&run->result.err, run->output_max);
+    uv_timer_init(en->loop, &run->timer);
+    run->timer.data = run;
+    en->busy++;
+    if (en->spawner_gone)
+        running_unserved(run, "the spawner is gone");
+    else
+        pool_take(run->pool, run);
+    return run;
+}
+
+void run_cancel(struct run *run)
+{
+    run->cancelled = true;
+    run->result.outcome = RUN_CANCELLED;
+    if (run->sandbox == NULL)
+        pool_leave(run->pool, run);
+    uv_timer_start(&run->timer, on_deferred, 0, 0);
+}

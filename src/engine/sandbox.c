@@ -1,0 +1,152 @@
+/* sandbox: one slot of the spawner as the server sees it.
+ *
+ * Runs in the server's loop.  Everything read here comes from inside a sandbox and is hostile; the
+ * reader judges control frames, and output is only ever copied. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "engine/internal.h"
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct sandbox *sb = handle->data;
+
+    if (--sb->handles == 0)
+        free(sb);
+}
+
+void sandbox_close(struct sandbox *sb)
+{
+    struct engine *en = sb->engine;
+    struct spawn_request req = {.op = SPAWN_CLOSE, .slot = sb->slot};
+    unsigned watched = sb->handles;
+
+    if (sb->state != SANDBOX_OPENING)
+        spawner_request(en->spawner, &req, NULL, NULL);
+    spawner_forget(en->spawner, sb);
+    for (unsigned i = 0; i < watched; i++)
+        uv_close((uv_handle_t *)&sb->polls[i], on_closed);
+    for (int i = 0; i < CHANNELS; i++)
+        fd_close(&sb->fds[i]);
+    if (watched == 0)
+        free(sb);
+}
+
+static void fail(struct sandbox *sb, const struct err *e)
+{
+    struct pool *pool = &sb->engine->pools[sb->kind];
+
+    if (sb->state == SANDBOX_TAKEN) {
+        running_lost(sb->run, e);
+        return;
+    }
+    pool_failed(pool, sb, e->text);
+    sandbox_close(sb);
+}
+
+static void on_ready(struct sandbox *sb)
+{
+    sb->state = SANDBOX_READY;
+    pool_ready(&sb->engine->pools[sb->kind], sb);
+}
+
+/* Reads frames.  `sb` may be gone afterwards. */
+static void read_control(struct sandbox *sb)
+{
+    struct engine *en = sb->engine;
+    struct err e = {0};
+    ssize_t n = read(sb->fds[CHANNEL_CONTROL], en->input, sizeof en->input);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n == 0 && sb->reader.phase == READER_DONE) {
+        uv_poll_stop(&sb->polls[CHANNEL_CONTROL]); /* init has said all there was to say */
+        return;
+    }
+    if (n <= 0)
+        err_set(&e, ERR_CLOSED, 0, "the sandbox ended");
+    else
+        reader_feed(&sb->reader, en->input, (size_t)n, &e);
+    if (e.code != ERR_NONE)
+        fail(sb, &e);
+    else if (sb->state == SANDBOX_BUILDING && sb->reader.phase == READER_READY)
+        on_ready(sb);
+    else if (sb->state == SANDBOX_TAKEN)
+        running_control(sb->run);
+}
+
+static void on_control(uv_poll_t *poll, int status, int events)
+{
+    struct sandbox *sb = poll->data;
+
+    if (status == 0 && (events & UV_WRITABLE) != 0 && sb->state == SANDBOX_TAKEN) {
+        running_writable(sb->run);
+        return; /* the sandbox may be gone; what there is to read comes again */
+    }
+    read_control(sb);
+}
+
+static void on_output(uv_poll_t *poll, int status, int events)
+{
+    struct sandbox *sb = poll->data;
+
+    running_output(sb->run, (int)(poll - sb->polls));
+}
+
+void sandbox_watch_output(struct sandbox *sb)
+{
+    uv_poll_start(&sb->polls[CHANNEL_OUT], UV_READABLE, on_output);
+    uv_poll_start(&sb->polls[CHANNEL_ERR], UV_READABLE, on_output);
+}
+
+void sandbox_watch_control(struct sandbox *sb, bool writable)
+{
+    uv_poll_start(&sb->polls[CHANNEL_CONTROL], UV_READABLE | (writable ? UV_WRITABLE : 0),
+                  on_control);
+}
+
+static int watch(struct sandbox *sb, struct err *e)
+{
+    for (int i = 0; i < CHANNELS; i++) {
+        if (fd_set_nonblock(sb->fds[i], e) < 0)
+            return -1;
+        if (uv_poll_init(sb->engine->loop, &sb->polls[i], sb->fds[i]) < 0)
+            return err_set(e, ERR_INTERNAL, 0, "watch a sandbox");
+        sb->polls[i].data = sb;
+        sb->handles++;
+    }
+    sandbox_watch_control(sb, false);
+    return 0;
+}
+
+static void on_opened(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct sandbox *sb = data;
+    struct err e = {0};
+
+    if (reply->error != 0) {
+        err_set(&e, ERR_UNAVAILABLE, reply->error, "the spawner could not open a sandbox");
+        fail(sb, &e);
+        return;
+    }
+    sb->slot = reply->slot;
+    sb->state = SANDBOX_BUILDING;
+    for (int i = 0; i < CHANNELS; i++)
+        sb->fds[i] = fds[i];
+    if (watch(sb, &e) < 0)
+        fail(sb, &e);
+}
+
+int sandbox_open(struct engine *en, enum spawn_kind kind, uint32_t flags)
+{
+    struct spawn_request req = {.op = SPAWN_OPEN, .kind = kind, .flags = flags};
+    struct sandbox *sb = calloc(1, sizeof *sb);
+
+    if (sb == NULL)
+        return -1;
+    *sb = (struct sandbox){.engine = en, .kind = kind, .fds = {-1, -1, -1}};
+    spawner_request(en->spawner, &req, on_opened, sb);
+    return 0;
+}

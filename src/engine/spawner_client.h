@@ -1,0 +1,31 @@
+/* spawner_client: asking the spawner, without waiting for it. */
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "wire/spawn.h"
+
+struct spawner_client;
+
+/* The answer.  The descriptors of SPAWN_OPEN are the callee's; there are SPAWN_OPEN_FDS of them, or
+ * none when reply->error != 0. */
+typedef void spawner_answer(void *data, const struct spawn_reply *reply, int *fds);
+
+/* Takes over `sock`.  `gone` is called once, when the spawner is no more; no answer comes after. */
+struct spawner_client *spawner_client_create(uv_loop_t *loop, int sock, void (*gone)(void *data),
+                                             void *data, struct err *e);
+void spawner_client_destroy(struct spawner_client *c);
+
+/* Sends a request; `answer` is called later, in the order of the requests (SPAWN_PING: when it
+ * comes).  NULL for requests without an answer.  A request to a spawner that is gone is lost. */
+void spawner_request(struct spawner_client *c, const struct spawn_request *req,
+                     spawner_answer *answer, void *data);
+
+/* Forgets every answer that is still to come for `data`: the asker is going away.  Descriptors that
+ * come with such an answer are closed, and its slot is closed at the spawner. */
+void spawner_forget(struct spawner_client *c, const void *data);
+
+/* The version of control groups in use, 0 before the first answer. */
+uint32_t spawner_cgroup_version(const struct spawner_client *c);
