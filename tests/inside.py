@@ -59,12 +59,14 @@ def call(name, *args):
 
 
 def attempt(action, *args, **named):
-    """"ok" if the function returned, else the name of its OSError."""
+    """"ok" if the function returned, else the name of its OSError (or ValueError)."""
     try:
         action(*args, **named)
         return "ok"
     except OSError as error:
         return errno.errorcode.get(error.errno, str(error))
+    except ValueError:
+        return "ValueError"
 
 
 def read_file(path, size=1 << 20):
