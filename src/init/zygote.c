@@ -26,8 +26,8 @@
 #define OOM_SCORE_HIGHEST "1000"
 
 /* The environment of an interpreter is an allow-list of our own (R14). */
-static char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp",
-                                    "LANG=C.UTF-8", "OPENBLAS_NUM_THREADS=1", NULL};
+static const char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp",
+                                          "LANG=C.UTF-8", "OPENBLAS_NUM_THREADS=1", NULL};
 
 /* A zygote's memory is worth less than the builder's: the kernel takes it first. */
 static void prefer_as_oom_victim(void)
@@ -41,8 +41,8 @@ static void prefer_as_oom_victim(void)
 
 static _Noreturn void run_zygote(const struct nest *nest, int sock)
 {
-    char *const argv[] = {
-        "python3", "-u", ZYGOTE_SCRIPT, (char *)nest->work_dir, (char *)nest->modules, NULL};
+    const char *const argv[] = {"python3",      "-u",          ZYGOTE_SCRIPT,
+                                nest->work_dir, nest->modules, NULL};
     const char *step = "descriptors";
     int null = open("/dev/null", O_RDWR);
     int error = -EBADF;
@@ -52,7 +52,7 @@ static _Noreturn void run_zygote(const struct nest *nest, int sock)
         (sock == ZYGOTE_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, ZYGOTE_FD)) >= 0)
         error = confine_zygote(NEST_UID_ZYGOTE, nest->zygote.code, nest->zygote.len, &step);
     if (error == 0)
-        execve(nest->python, argv, environment);
+        execve(nest->python, (char *const *)argv, (char *const *)environment);
     _exit(127);
 }
 

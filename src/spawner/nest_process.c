@@ -73,9 +73,9 @@ static int write_text(const char *path, const char *text)
  * no identity; afterwards it is root of its own namespaces only.  Any failed step ends it. */
 static _Noreturn void become_nest(struct spawner *s, int sock, int go)
 {
-    char *const argv[] = {"dunlin-init",     "nest", s->config.work_dir, s->config.python,
-                          s->config.modules, NULL};
-    char *const envp[] = {NULL};
+    const char *const argv[] = {"dunlin-init",     "nest", s->config.work_dir, s->config.python,
+                                s->config.modules, NULL};
+    const char *const envp[] = {NULL};
     const char *step = "maps";
     char byte;
 

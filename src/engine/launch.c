@@ -1,0 +1,276 @@
+/* launch: the steps between the operator's command and a running spawner.
+ *
+ * Runs as root, in the operator's process, before any client exists.  Trusts the settings and the
+ * files of the installation; parses one line of JSON that our own program printed. */
+#include "engine/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/settings.h"
+#include "engine/language.h"
+
+#define SPAWNER_FD    3
+#define ANSWER_MAX    4096 /* bytes of the system copy's one line */
+#define BESIDE_MAX    64   /* local runs at once beside a server */
+#define STOP_POLLS    100  /* of 50 ms: how long the spawner may take to clean up */
+#define STOP_PAUSE_US 50000
+#define SPARE_SLOTS   32 /* sandboxes that are being taken apart */
+
+int launch_find_paths(struct launch_paths *ret, struct err *e)
+{
+    char exe[PATH_MAX], *prefix;
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+
+    if (n < 0)
+        return err_set(e, ERR_INTERNAL, errno, "find our own executable");
+    exe[n] = '\0';
+    prefix = dirname(dirname(exe)); /* PREFIX/bin/dunlin */
+    if (snprintf(ret->libexec, sizeof ret->libexec, "%s/libexec/dunlin", prefix) >=
+            (int)sizeof ret->libexec ||
+        snprintf(ret->share, sizeof ret->share, "%s/share/dunlin", prefix) >=
+            (int)sizeof ret->share)
+        return err_set(e, ERR_INVALID, 0, "the path of the installation is too long: %.150s",
+                       prefix);
+    return 0;
+}
+
+/* mkdir -p.  0755: the server reads nothing here, and nothing here is secret. */
+static int make_dirs(const char *path, struct err *e)
+{
+    char part[PATH_MAX];
+
+    for (size_t i = 1; i < sizeof part; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+            return err_set(e, ERR_INTERNAL, errno, "mkdir %s", part);
+        if (path[i] == '\0')
+            return 0;
+    }
+    return err_set(e, ERR_INVALID, 0, "the data directory's path is too long");
+}
+
+/* The lock's descriptor, or -1. */
+static int lock_dir(const char *dir, struct err *e)
+{
+    char path[PATH_MAX];
+    _cleanup_fd_ int fd = -1;
+
+    snprintf(path, sizeof path, "%s/lock", dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set(e, ERR_INTERNAL, errno, "open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return err_set(e, ERR_UNAVAILABLE, errno == EWOULDBLOCK ? 0 : errno,
+                       "%s is in use by another dunlin; stop it, or give this one another --data",
+                       dir);
+    return fd_steal(&fd);
+}
+
+/* A place beside a running server; the lowest free number, so that leftovers of a killed one are
+ * swept by the next. */
+static int lock_beside(const char *data, char out[static SPAWN_PATH], struct err *e)
+{
+    for (int i = 0; i < BESIDE_MAX; i++) {
+        int fd;
+
+        snprintf(out, SPAWN_PATH, "%.200s/run-%d", data, i);
+        if (make_dirs(out, e) < 0)
+            return -1;
+        fd = lock_dir(out, e);
+        if (fd >= 0) {
+            *e = (struct err){0};
+            return fd;
+        }
+    }
+    return -1;
+}
+
+/* Runs system-image and returns its line of JSON. */
+static int ask_system_image(const struct settings *s, const struct launch_paths *paths,
+                            char out[static ANSWER_MAX], struct err *e)
+{
+    char program[2 * SPAWN_PATH], store[SPAWN_PATH + 8], runtime[SPAWN_PATH + 16];
+    size_t len = 0;
+    int pipefd[2], status;
+    ssize_t n;
+    pid_t pid;
+
+    snprintf(runtime, sizeof runtime, "%s/runtime", paths->share);
+    snprintf(program, sizeof program, "%s/system/system-image", runtime);
+    snprintf(store, sizeof store, "%s/store", s->data);
+    if (make_dirs(store, e) < 0)
+        return -1;
+    if (pipe2(pipefd, O_CLOEXEC) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "pipe");
+    pid = fork();
+    if (pid == 0) {
+        dup2(pipefd[1], STDOUT_FILENO);
+        execl(program, program, "--store", store, "--runtime", runtime, "--work-dir", s->work_dir,
+              (char *)NULL);
+        _exit(127);
+    }
+    close(pipefd[1]);
+    while (pid > 0 && len < ANSWER_MAX - 1 &&
+           (n = read(pipefd[0], out + len, ANSWER_MAX - 1 - len)) > 0)
+        len += (size_t)n;
+    close(pipefd[0]);
+    out[len] = '\0';
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        return err_set(e, ERR_INTERNAL, 0, "%s could not make the system copy", program);
+    return 0;
+}
+
+static int copy_path(char *out, size_t cap, const json_t *value, const char *what, struct err *e)
+{
+    const char *text = json_string_value(value);
+
+    if (text == NULL || snprintf(out, cap, "%s", text) >= (int)cap)
+        return err_set(e, ERR_INTERNAL, 0, "the system copy has no usable '%s'", what);
+    return 0;
+}
+
+static int read_answer(const char *answer, struct spawn_config *config, struct err *e)
+{
+    json_error_t where;
+    json_t *root = json_loads(answer, 0, &where), *languages = json_object_get(root, "languages");
+    const struct language *l;
+    int r = root != NULL ? 0 : err_set(e, ERR_INTERNAL, 0, "system copy: %s", where.text);
+
+    if (r == 0)
+        r = copy_path(config->system, sizeof config->system, json_object_get(root, "system"),
+                      "system", e);
+    if (r == 0)
+        r = copy_path(config->runtime, sizeof config->runtime, json_object_get(root, "runtime"),
+                      "runtime", e);
+    if (r == 0)
+        r = copy_path(config->python, sizeof config->python, json_object_get(languages, "python"),
+                      "python", e);
+    for (size_t i = 0; r == 0 && (l = language_at(i)) != NULL; i++)
+        language_set_available(l, json_is_string(json_object_get(languages, l->name)));
+    json_decref(root);
+    return r;
+}
+
+static uint32_t megabytes(int64_t bytes)
+{
+    return (uint32_t)((bytes + (1 << 20) - 1) >> 20);
+}
+
+uint32_t launch_slots(const struct settings *s)
+{
+    int64_t slots = s->concurrent_limit + 3 * s->pool_max + SPARE_SLOTS;
+
+    return slots < LIMIT_SLOTS ? (uint32_t)slots : LIMIT_SLOTS;
+}
+
+static int fill_config(const struct settings *s, const struct launch_paths *paths, bool warm,
+                       struct spawn_config *c, struct err *e)
+{
+    int64_t cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    c->defaults = (struct spawn_limits){megabytes(s->memory_limit), (uint32_t)s->cpu_milli,
+                                        (uint32_t)s->process_limit, megabytes(s->workspace_limit)};
+    c->ceilings = (struct spawn_limits){
+        megabytes(s->max_memory), (uint32_t)(s->max_cpu_milli > 0 ? s->max_cpu_milli : cpus * 1000),
+        (uint32_t)s->max_processes, megabytes(s->max_workspace)};
+    c->slots = launch_slots(s);
+    if (!warm)
+        c->python[0] = '\0';
+    if (snprintf(c->modules, sizeof c->modules, "%s", s->warm_modules) >= (int)sizeof c->modules)
+        return err_set(e, ERR_INVALID, 0, "WARM_MODULES is longer than %zu bytes",
+                       sizeof c->modules - 1);
+    snprintf(c->work_dir, sizeof c->work_dir, "%s", s->work_dir);
+    if (snprintf(c->init, sizeof c->init, "%s/dunlin-init", paths->libexec) >= (int)sizeof c->init)
+        return err_set(e, ERR_INVALID, 0, "the path of dunlin-init is too long");
+    return 0;
+}
+
+static _Noreturn void become_spawner(const struct launch_paths *paths, int sock)
+{
+    char program[2 * SPAWN_PATH];
+    const char *const argv[] = {"dunlin-spawner", NULL};
+    const char *const envp[] = {NULL};
+    int null = open("/dev/null", O_RDWR);
+
+    snprintf(program, sizeof program, "%s/dunlin-spawner", paths->libexec);
+    /* The terminal's input and the operator's output are not the spawner's business. */
+    if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
+        (sock == SPAWNER_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, SPAWNER_FD)) >= 0 &&
+        chdir("/") == 0 && setsid() >= 0)
+        execve(program, (char *const *)argv, (char *const *)envp);
+    perror(program);
+    _exit(127);
+}
+
+static int start_spawner(const struct launch_paths *paths, const struct spawn_config *config,
+                         struct launch *ret, struct err *e)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "socketpair");
+    ret->spawner_pid = fork();
+    if (ret->spawner_pid == 0)
+        become_spawner(paths, pair[1]);
+    close(pair[1]);
+    ret->spawner = pair[0];
+    if (ret->spawner_pid < 0)
+        return err_set(e, ERR_INTERNAL, errno, "fork");
+    return fd_send(ret->spawner, config, sizeof *config, NULL, 0, e);
+}
+
+int launch_start(const struct settings *s, const struct launch_paths *paths, bool warm, bool beside,
+                 struct launch *ret, struct err *e)
+{
+    static struct spawn_config config; /* large */
+    char answer[ANSWER_MAX];
+
+    *ret = (struct launch){.spawner = -1, .lock = -1};
+    if (geteuid() != 0)
+        return err_set(e, ERR_UNAVAILABLE, 0,
+                       "sandboxes are made by root: run it with sudo (the part that talks to "
+                       "clients gives its rights up at once)");
+    if (s->data[0] != '/' || strlen(s->data) >= SPAWN_PATH - 32)
+        return err_set(e, ERR_INVALID, 0, "DATA must be an absolute path of less than %d bytes",
+                       SPAWN_PATH - 32);
+    if (make_dirs(s->data, e) < 0)
+        return -1;
+    snprintf(config.data, sizeof config.data, "%s", s->data);
+    ret->lock = beside ? lock_beside(s->data, config.data, e) : lock_dir(s->data, e);
+    if (ret->lock < 0)
+        return -1;
+    if (ask_system_image(s, paths, answer, e) < 0 || read_answer(answer, &config, e) < 0 ||
+        fill_config(s, paths, warm, &config, e) < 0)
+        return -1;
+    return start_spawner(paths, &config, ret, e);
+}
+
+void launch_wait(struct launch *l)
+{
+    for (int i = 0; i < STOP_POLLS && l->spawner_pid > 0; i++) {
+        if (waitpid(l->spawner_pid, NULL, WNOHANG) != 0)
+            l->spawner_pid = 0;
+        else
+            usleep(STOP_PAUSE_US);
+    }
+    fd_close(&l->lock);
+}

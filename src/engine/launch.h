@@ -1,0 +1,38 @@
+/* launch: what must happen as root before there is an engine: state directory, system copy,
+ * spawner.  Used by `dunlin serve` and `dunlin run`, both still the operator's own process. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "wire/spawn.h"
+
+struct settings;
+
+/* Where Dunlin's own files lie, found from the running executable. */
+struct launch_paths {
+    char libexec[SPAWN_PATH]; /* dunlin-spawner, dunlin-init */
+    char share[SPAWN_PATH];   /* runtime/, web/ */
+};
+int launch_find_paths(struct launch_paths *ret, struct err *e);
+
+struct launch {
+    int spawner;       /* the socket, for engine_create() */
+    pid_t spawner_pid; /* our child */
+    int lock;          /* held as long as the instance lives */
+};
+
+/* Sandboxes at once: what the pools and the concurrency limit can ask for, with room for those on
+ * their way out. */
+uint32_t launch_slots(const struct settings *s);
+
+/* Needs root.  Makes the state directory settings->data and locks it, so that there is one instance
+ * for each; with `beside`, when a server may be using it, locks a place of its own within.  Makes
+ * or checks the system copy (which takes seconds the first time, and says so on stderr), tells
+ * language.h what is available, and starts the spawner.  `warm`: with a zygote.  -1 and e. */
+int launch_start(const struct settings *s, const struct launch_paths *paths, bool warm, bool beside,
+                 struct launch *ret, struct err *e);
+
+/* Waits until the spawner, whose socket has been closed, has cleaned up. */
+void launch_wait(struct launch *l);

@@ -1,0 +1,286 @@
+/* serve: wires the server together and runs its loop.
+ *
+ * Starts as the operator's root process: reads settings, starts the spawner, opens sockets, files
+ * and pages.  Then it locks itself down (lockdown.c), and only then serves.  It never goes on when
+ * a part is missing: if the spawner dies, it ends, and whoever supervises starts both again. */
+#include "server/serve.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "engine/engine.h"
+#include "engine/launch.h"
+#include "http/http.h"
+#include "server/hosts.h"
+#include "server/lockdown.h"
+
+#define SERVER_UID   0x70000000u /* systemd's tables leave everything from here to nobody */
+#define DRAIN_MS     8000        /* runs in progress may end after SIGTERM */
+#define SIGNALS      2
+#define POOL_THREADS "2" /* decoding of large bodies, off the loop */
+#define ARENAS       1   /* of malloc: each costs address space and keeps what it freed */
+#define MMAP_THRESHOLD                                                                             \
+    (128 << 10) /* larger blocks go back to the kernel as soon as they are free */
+
+struct server {
+    struct settings settings;
+    struct launch_paths paths;
+    struct launch launch;
+    uv_loop_t loop;
+    struct engine *engine;
+    struct api *api;
+    struct http_server *http;
+    uv_signal_t signals[SIGNALS];
+    uv_timer_t deadline; /* of an orderly stop */
+    bool stopping;
+    int status;
+};
+
+static void stop(struct server *s, int status)
+{
+    s->status = status;
+    uv_stop(&s->loop);
+}
+
+static void on_spawner_gone(void *data)
+{
+    struct server *s = data;
+
+    if (s->stopping)
+        return;
+    log_event(LOG_ERROR, "spawner.gone");
+    stop(s, 1);
+}
+
+static void on_drained(void *data)
+{
+    stop(data, 0);
+}
+
+static void on_deadline(uv_timer_t *timer)
+{
+    stop(timer->data, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct server *s = handle->data;
+
+    if (s->stopping) { /* asked twice: at once */
+        stop(s, 0);
+        return;
+    }
+    s->stopping = true;
+    log_event(LOG_INFO, "server.stopping", LOG_STR("signal", strsignal(signum)));
+    uv_timer_start(&s->deadline, on_deadline, DRAIN_MS, 0);
+    http_server_drain(s->http, on_drained, s);
+}
+
+static void warn(const char *text)
+{
+    log_event(LOG_WARNING, "settings", LOG_STR("text", text));
+}
+
+/* Settings, or the help text.  1: go on; otherwise *ret_status is the exit status. */
+static int read_settings(struct server *s, int argc, char **argv, int *ret_status)
+{
+    enum log_level level = LOG_INFO;
+    struct err e = {0};
+    int rest = argc;
+
+    *ret_status = 2;
+    if (settings_load(&s->settings, ".env", argc, argv, &rest, warn, &e) < 0) {
+        fprintf(stderr, "dunlin serve: %s\n", e.text);
+        return 0;
+    }
+    if (rest < argc && (strcmp(argv[rest], "--help") == 0 || strcmp(argv[rest], "-h") == 0)) {
+        puts("usage: dunlin serve [FLAGS]\n\nServe the HTTP API.\n");
+        settings_help(stdout);
+        *ret_status = 0;
+        return 0;
+    }
+    if (rest < argc) {
+        fprintf(stderr, "dunlin serve: unexpected '%s' (see dunlin serve --help)\n", argv[rest]);
+        return 0;
+    }
+    log_level_parse(s->settings.log_level, &level);
+    log_init("server", level,
+             strcmp(s->settings.log_format, "json") == 0   ? LOG_JSON
+             : strcmp(s->settings.log_format, "text") == 0 ? LOG_TEXT
+                                                           : LOG_AUTO);
+    return 1;
+}
+
+static void raise_descriptors(void)
+{
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+        return;
+    lim.rlim_cur = lim.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+static int start_engine(struct server *s, struct err *e)
+{
+    const struct settings *t = &s->settings;
+    struct engine_config config = {
+        .spawner = fd_steal(&s->launch.spawner),
+        .pool_min = (uint32_t)t->pool_min,
+        .pool_max = (uint32_t)t->pool_max,
+        .limits = {.memory_mb = (uint32_t)(t->memory_limit >> 20),
+                   .cpu_milli = (uint32_t)t->cpu_milli,
+                   .processes = (uint32_t)t->process_limit,
+                   .workspace_mb = (uint32_t)(t->workspace_limit >> 20),
+                   .output_kb = (uint32_t)(t->output_limit >> 10)},
+        .work_dir = t->work_dir,
+        .landlock_abi = lockdown_landlock_abi(),
+        .warm = true,
+        .on_spawner_gone = on_spawner_gone,
+        .data = s,
+    };
+
+    s->engine = engine_create(&s->loop, &config, e);
+    return s->engine != NULL ? 0 : -1;
+}
+
+static int start_http(struct server *s, struct err *e)
+{
+    char *hosts[HOSTS_MAX];
+    size_t n = 0;
+    struct http_config config = {.port = (int)s->settings.port,
+                                 .body_budget = (size_t)s->settings.body_budget,
+                                 .handler = api_handle,
+                                 .body_limit = api_body_limit,
+                                 .error_body = api_error_body,
+                                 .data = s->api};
+
+    if (hosts_split(s->settings.host, hosts, &n, e) < 0)
+        return -1;
+    if (!api_has_keys(s->api) && !s->settings.allow_anonymous && !hosts_are_loopback(hosts, n)) {
+        hosts_free(hosts, n);
+        return err_set(e, ERR_INVALID, 0,
+                       "HOST %.60s can be reached from outside and no key is set: set API_KEYS or "
+                       "API_KEY_FILE, or say --allow-anonymous",
+                       s->settings.host);
+    }
+    config.hosts = (const char *const *)hosts;
+    config.nhosts = n;
+    s->http = http_server_create(&s->loop, &config, e);
+    hosts_free(hosts, n);
+    return s->http != NULL ? 0 : -1;
+}
+
+static void watch_signals(struct server *s)
+{
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT};
+
+    for (int i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(&s->loop, &s->deadline);
+    s->deadline.data = s;
+}
+
+/* checklist */
+static int start(struct server *s, struct err *e)
+{
+    char web[SPAWN_PATH + 8];
+
+    signal(SIGPIPE, SIG_IGN);
+    setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 1);
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
+    raise_descriptors();
+    if (uv_loop_init(&s->loop) != 0)
+        return err_set(e, ERR_INTERNAL, 0, "event loop");
+    if (launch_find_paths(&s->paths, e) < 0 ||
+        launch_start(&s->settings, &s->paths, true, false, &s->launch, e) < 0)
+        return -1;
+    snprintf(web, sizeof web, "%s/web", s->paths.share);
+    if (start_engine(s, e) < 0)
+        return -1;
+    s->api = api_create(&s->loop, &s->settings, s->engine, web, e);
+    if (s->api == NULL || start_http(s, e) < 0)
+        return -1;
+    watch_signals(s);
+    return lockdown_enter(SERVER_UID, e);
+}
+
+/* What a person at the terminal wants to see; logs go to stderr. */
+static void greet(const struct server *s)
+{
+    int port = http_server_port(s->http);
+    const char *key = api_has_keys(s->api) ? "-H 'X-Api-Key: YOUR-KEY' " : "";
+
+    printf("\n  Dunlin %s serves on http://localhost:%d\n\n", DUNLIN_VERSION, port);
+    printf("  Try it:  curl -s localhost:%d/execute %s-H 'Content-Type: application/json' \\\n"
+           "             -d '{\"code\": \"print(2 ** 64)\"}'\n",
+           port, key);
+    printf("  Docs:    http://localhost:%d/docs\n  Stop:    Ctrl-C\n\n", port);
+    fflush(stdout);
+}
+
+static void log_start(const struct server *s, uint64_t started_us)
+{
+    log_event(LOG_INFO, "server.started", LOG_STR("version", DUNLIN_VERSION),
+              LOG_STR("host", s->settings.host), LOG_INT("port", http_server_port(s->http)),
+              LOG_BOOL("keys", api_has_keys(s->api)),
+              LOG_INT("start_ms", (int64_t)(clock_now_us() - started_us) / 1000));
+    log_event(LOG_INFO, "server.locks", LOG_INT("uid", SERVER_UID), LOG_STR("capabilities", "none"),
+              LOG_STR("seccomp", "server"), LOG_INT("landlock_abi", lockdown_landlock_abi()));
+    log_event(LOG_INFO, "sandbox.locks", LOG_STR("namespaces", "user,pid,mount,net,ipc,uts,cgroup"),
+              LOG_STR("seccomp", "default"), LOG_STR("network", "none"),
+              LOG_INT("memory_mb", s->settings.memory_limit >> 20),
+              LOG_INT("cpu_milli", s->settings.cpu_milli),
+              LOG_INT("processes", s->settings.process_limit),
+              LOG_INT("workspace_mb", s->settings.workspace_limit >> 20));
+}
+
+/* In the order that api.h asks for; what is half-made is NULL. */
+static void finish(struct server *s)
+{
+    http_server_destroy(s->http);
+    engine_destroy(s->engine);
+    uv_run(&s->loop, UV_RUN_NOWAIT);
+    fd_close(&s->launch.spawner);
+    launch_wait(&s->launch);
+    settings_finish(&s->settings);
+}
+
+int serve_main(int argc, char **argv)
+{
+    static struct server s = {.launch = {.spawner = -1, .lock = -1}};
+    uint64_t started_us = clock_now_us();
+    struct err e = {0};
+
+    log_init("server", LOG_INFO, LOG_AUTO);
+    if (read_settings(&s, argc, argv, &s.status) != 1)
+        return s.status;
+    s.status = 0;
+    if (start(&s, &e) == 0) {
+        log_start(&s, started_us);
+        greet(&s);
+        uv_run(&s.loop, UV_RUN_DEFAULT);
+        log_event(LOG_INFO, "server.stopped", LOG_INT("status", s.status));
+    } else {
+        fprintf(stderr, "dunlin serve: %s\n", e.text);
+        s.status = 1;
+    }
+    finish(&s);
+    return s.status;
+}
