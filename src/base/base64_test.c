@@ -56,7 +56,7 @@ static void every_length_survives_a_round_trip_in_place(void **state)
         _cleanup_buf_ struct buf b = {0};
         assert_int_equal(base64_append(&b, data, len), 0);
         size_t got = 999;
-        unsigned char none;
+        unsigned char none = 0;
         unsigned char *out = b.data ? (unsigned char *)b.data : &none;
         assert_int_equal(base64_decode(b.data, b.len, out, &got, NULL), 0);
         assert_int_equal(got, len);

@@ -15,7 +15,7 @@ static void dotenv_syntax_is_understood(void **state)
          "  export PORT = 1234 # inline\r\n"
          "HOST=\"::1\" # comment\n"
          "API_KEYS='a#b\"c\\n\\'d'\n"
-         "export\tALLOWED_MODULES=\"x\\\"y\\\\z\\tw\\q\"\n"
+         "export\tALLOWED_MODULES=\"x\\\"y\\\\z\\tw\\q\\r\\n\"\n"
          "WARM_MODULES=re,json   \n"
          "API_KEY_FILE=/a#b\n"
          "LOG_LEVEL=debug\nLOG_LEVEL=error",
@@ -25,7 +25,7 @@ static void dotenv_syntax_is_understood(void **state)
     assert_int_equal(l.s.port, 1234);
     assert_string_equal(l.s.host, "::1");
     assert_string_equal(l.s.api_keys, "a#b\"c\\n'd");
-    assert_string_equal(l.s.allowed_modules, "x\"y\\z\twq");
+    assert_string_equal(l.s.allowed_modules, "x\"y\\z\twq\r\n");
     assert_string_equal(l.s.warm_modules, "re,json");
     assert_string_equal(l.s.api_key_file, "/a#b");
     assert_string_equal(l.s.log_level, "error");
@@ -92,7 +92,7 @@ static void odd_dotenv_files_are_refused(void **state)
     assert_loaded(&l);
     settings_finish(&l.s);
     for (size_t i = 0; i <= DOTENV_ENTRIES; i++)
-        memcpy(big + i * 4, "A=1\n", 4);
+        strcpy(big + i * 4, "A=1\n");
     write_dotenv(big, (DOTENV_ENTRIES + 1) * 4);
     free(big);
     l.rest = -1;

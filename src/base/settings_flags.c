@@ -109,7 +109,7 @@ static bool is_whole_name(const char *word, const char *name)
 
 int settings_parse_flags(int argc, char **argv, struct settings_flags *ret, struct err *e)
 {
-    struct options o;
+    struct options o = {0};
     build_options(&o);
     struct settings_flags flags = {.rest = argc};
     opterr = 0;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,15 +203,20 @@ static void probe_spoiled(const struct doctor_check *check, struct doctor_findin
     real->probe(real, f);
 }
 
-static void assert_spoiled(const char *name, void (*how)(void), const char *detail, const char *fix)
+static void run_spoiled(const char *name, void (*how)(void), struct doctor_finding *f)
 {
     if (geteuid() != 0)
         skip();
     struct doctor_check check = {.probe = probe_spoiled};
-    struct doctor_finding f;
     spoiled_name = name;
     spoil = how;
-    doctor_run(&check, &f);
+    doctor_run(&check, f);
+}
+
+static void assert_spoiled(const char *name, void (*how)(void), const char *detail, const char *fix)
+{
+    struct doctor_finding f;
+    run_spoiled(name, how, &f);
     assert_int_not_equal(f.status, DOCTOR_OK);
     assert_contains(f.detail, detail);
     assert_contains(f.fix, fix);
@@ -293,6 +299,58 @@ static void what_is_lacking_is_found_and_named(void **state)
     assert_spoiled("memory", take_memory, "only 100 of 1024 MiB available", "");
 }
 
+static void write_new(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+    if (!f || fputs(text, f) < 0 || fclose(f) < 0)
+        _exit(1);
+}
+
+/* A directory that looks like a version 2 hierarchy with us at its root. */
+static void pretend_v2(const char *subtree_control)
+{
+    if (mount("none", "/mnt", "tmpfs", 0, NULL) < 0 || mkdir("/mnt/cg", 0755) < 0)
+        _exit(1);
+    write_new("/mnt/cg/cgroup.controllers", "cpuset cpu io memory pids\n");
+    if (subtree_control)
+        write_new("/mnt/cg/cgroup.subtree_control", subtree_control);
+    write_new("/mnt/mounts", "cgroup2 /mnt/cg cgroup2 rw 0 0\n");
+    write_new("/mnt/own", "0::/\n");
+    if (mount("/mnt/mounts", "/proc/self/mounts", NULL, MS_BIND, NULL) < 0 ||
+        mount("/mnt/own", "/proc/self/cgroup", NULL, MS_BIND, NULL) < 0)
+        _exit(1);
+}
+
+static void pretend_v2_off(void)
+{
+    pretend_v2("cpu\n");
+}
+
+static void pretend_v2_on(void)
+{
+    pretend_v2("memory pids\n");
+}
+
+static void pretend_v2_closed(void)
+{
+    pretend_v2(NULL);
+}
+
+/* No real version 2 hierarchy has its controllers on every machine that runs this test; what is
+ * shown here is which group is tried, and how. */
+static void version_2_is_preferred_and_tried_where_a_limit_can_be(void **state)
+{
+    struct doctor_finding f;
+    run_spoiled("cgroup memory", pretend_v2_off, &f);
+    assert_string_equal(f.detail, "version 2, /mnt/cg");
+    assert_int_equal(f.status, DOCTOR_OK);
+    assert_spoiled("cgroup memory", pretend_v2_on, "write memory.max: No such file", "");
+    assert_spoiled("cgroup pids", pretend_v2_on, "write pids.max: No such file", "");
+    assert_spoiled("cgroup cpu", pretend_v2_closed, "cgroup.subtree_control: No such file", "");
+    run_spoiled("swap accounting", pretend_v2_off, &f);
+    assert_int_equal(f.status, DOCTOR_OK);
+}
+
 static void an_ordinary_machine_passes_what_needs_no_root(void **state)
 {
     static const char *const names[] = {"kernel", "clone3", "pidfd_open", "close_range",
@@ -316,6 +374,7 @@ int main(void)
         cmocka_unit_test(the_text_has_a_line_for_each_check_and_a_verdict),
         cmocka_unit_test(the_json_is_one_object_that_agrees_with_the_status),
         cmocka_unit_test(what_is_lacking_is_found_and_named),
+        cmocka_unit_test(version_2_is_preferred_and_tried_where_a_limit_can_be),
         cmocka_unit_test(an_ordinary_machine_passes_what_needs_no_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
