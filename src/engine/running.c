@@ -184,13 +184,13 @@ void running_control(struct run *run)
 {
     enum reader_phase phase = run->sandbox->reader.phase;
 
-    if (phase == READER_ENDED && !run->usage_known) {
+    if (phase < READER_ENDED)
+        return;
+    if (!run->usage_known && run->result.outcome != RUN_BAD_FILE) {
         ask_usage(run);
         return;
     }
     if (phase != READER_DONE)
-        return;
-    if (run->result.outcome != RUN_BAD_FILE && !run->usage_known)
         return;
     drain_output(run);
     finish(run);

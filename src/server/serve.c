@@ -44,6 +44,7 @@ struct server {
     struct http_server *http;
     uv_signal_t signals[SIGNALS];
     uv_timer_t deadline; /* of an orderly stop */
+    int landlock_abi;    /* of the kernel; a locked server cannot ask any more */
     bool stopping;
     int status;
 };
@@ -146,7 +147,7 @@ static int start_engine(struct server *s, struct err *e)
                    .workspace_mb = (uint32_t)(t->workspace_limit >> 20),
                    .output_kb = (uint32_t)(t->output_limit >> 10)},
         .work_dir = t->work_dir,
-        .landlock_abi = lockdown_landlock_abi(),
+        .landlock_abi = s->landlock_abi,
         .warm = true,
         .on_spawner_gone = on_spawner_gone,
         .data = s,
@@ -206,6 +207,7 @@ static int start(struct server *s, struct err *e)
     mallopt(M_ARENA_MAX, ARENAS);
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     raise_descriptors();
+    s->landlock_abi = lockdown_landlock_abi();
     if (uv_loop_init(&s->loop) != 0)
         return err_set(e, ERR_INTERNAL, 0, "event loop");
     if (launch_find_paths(&s->paths, e) < 0 ||
@@ -242,7 +244,7 @@ static void log_start(const struct server *s, uint64_t started_us)
               LOG_BOOL("keys", api_has_keys(s->api)),
               LOG_INT("start_ms", (int64_t)(clock_now_us() - started_us) / 1000));
     log_event(LOG_INFO, "server.locks", LOG_INT("uid", SERVER_UID), LOG_STR("capabilities", "none"),
-              LOG_STR("seccomp", "server"), LOG_INT("landlock_abi", lockdown_landlock_abi()));
+              LOG_STR("seccomp", "server"), LOG_INT("landlock_abi", s->landlock_abi));
     log_event(LOG_INFO, "sandbox.locks", LOG_STR("namespaces", "user,pid,mount,net,ipc,uts,cgroup"),
               LOG_STR("seccomp", "default"), LOG_STR("network", "none"),
               LOG_INT("memory_mb", s->settings.memory_limit >> 20),
