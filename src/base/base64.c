@@ -88,6 +88,24 @@ static int put_last(const struct group *g, unsigned char **out, size_t at, struc
     return 0;
 }
 
+/* Decodes whole groups without surprises; returns how many characters were taken.  Each output byte
+ * lies before the input still to be read, so both may be the same memory. */
+static size_t decode_groups(const unsigned char *s, size_t len, unsigned char *p)
+{
+    size_t at = 0;
+    for (; len - at >= 4; at += 4, p += 3) {
+        uint32_t a = value_of[s[at]], b = value_of[s[at + 1]];
+        uint32_t c = value_of[s[at + 2]], d = value_of[s[at + 3]];
+        if ((a | b | c | d) >= 64)
+            break;
+        uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+        p[0] = (unsigned char)(bits >> 16);
+        p[1] = (unsigned char)(bits >> 8);
+        p[2] = (unsigned char)bits;
+    }
+    return at;
+}
+
 int base64_decode(const char *in, size_t len, unsigned char *out, size_t *ret_len, struct err *e)
 {
     const unsigned char *s = (const unsigned char *)in;
@@ -95,18 +113,14 @@ int base64_decode(const char *in, size_t len, unsigned char *out, size_t *ret_le
     struct group g = {0};
     size_t at = 0;
     while (at < len) {
-        /* Whole groups without surprises; what is odd takes the slow path, one character each. */
-        while (g.chars == 0 && len - at >= 4) {
-            uint32_t a = value_of[s[at]], b = value_of[s[at + 1]];
-            uint32_t c = value_of[s[at + 2]], d = value_of[s[at + 3]];
-            if ((a | b | c | d) >= 64)
+        if (g.chars == 0 && g.pads == 0) {
+            size_t taken = decode_groups(s + at, len - at, p);
+            at += taken;
+            p += taken / 4 * 3;
+            if (at == len)
                 break;
-            g.bits = a << 18 | b << 12 | c << 6 | d;
-            p = put_group(&g, p);
-            at += 4;
         }
-        if (at == len)
-            break;
+        /* What is odd goes the slow way, one character at a time. */
         if (take_char(&g, s[at], at, e) < 0)
             return -1;
         at++;
