@@ -137,5 +137,3 @@ void straggler_start(struct http_server *s, int fd);
 void straggler_close(struct straggler *l);
 /* Closes those that have had their time. */
 void straggler_check_deadlines(struct http_server *s, uint64_t now_ms);
-
-/* -- server.c, listen.c: struct http_server is in server.h */

@@ -14,7 +14,8 @@
 void *request_begin(void *cls, const char *target, struct MHD_Connection *mhd)
 {
     struct connection *c = cls;
-    connection_enter(c, CONNECTION_HEAD);
+    if (c->phase != CONNECTION_HEAD) /* else its time runs since the first byte */
+        connection_enter(c, CONNECTION_HEAD);
     struct http_request *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;

@@ -1,7 +1,7 @@
 /* http_echo: a server with nothing behind it, so that tests/test_http_layer.py can try the HTTP
  * layer alone.  Not installed.
  *
- *   http_echo [--hosts A,B] [--scale MS] [--limit BYTES] [--budget BYTES]
+ *   http_echo [--hosts A,B] [--scale MS] [--limit BYTES] [--budget BYTES] [--debug]
  *
  * Prints the port it took.  SIGTERM drains, SIGINT ends at once; both free everything, so that a
  * sanitizer can look for leaks. */
