@@ -60,12 +60,18 @@ class Maker:
         else:
             raise ImageError("the installed packages change while they are copied: try again later")
         # Before the record: whoever kills this halfway comes here again at the next start.
-        keep = [system["tree"], runtime["tree"]]
-        for complaint in self.store.sweep(keep) if not self.options["--keep"] else ():
-            print(f"system-image: warning: {complaint}", file=sys.stderr)
+        if not self.options["--keep"] and self._sweep([system["tree"], runtime["tree"]]):
+            stamp = "unfinished"  # so that the next start tries again
         result = self._result(system, runtime)
         self._record(stamp, system, runtime, result)
         return json.dumps(dict(result, made=self.made))
+
+    def _sweep(self, keep):
+        """Deletes older trees; whether something had to stay."""
+        stayed = self.store.sweep(keep)
+        for complaint in filter(None, stayed.values()):
+            print(f"system-image: warning: {complaint}", file=sys.stderr)
+        return bool(stayed)
 
     def _system(self):
         wanted = packages.read_list(self.package_list)

@@ -108,18 +108,22 @@ class Store:
     def sweep(self, keep):
         """Deletes every tree but those named in `keep`, and what a crash left behind.
 
-        Returns what could not be deleted, in words.  Names that are not ours are left alone.
+        Returns the names of what had to stay, each with the reason: "" when sandboxes still run
+        from it.  Names that are not ours are left alone.
         """
-        complaints = []
-        kept = set(keep) | {name + ".manifest" for name in keep}
+        stayed = {}
         for name in sorted(os.listdir(self.directory)):
-            if name in kept or not _OURS.fullmatch(name):
+            tree_name = name.removesuffix(".manifest")
+            if tree_name in keep or not _OURS.fullmatch(name):
                 continue
             try:
-                self._remove(name)
+                if _TREE.fullmatch(tree_name) and tree.is_in_use(tree_name):
+                    stayed[name] = ""
+                else:
+                    self._remove(name)
             except (ImageError, OSError) as error:
-                complaints.append(str(error))
-        return complaints
+                stayed[name] = str(error)
+        return stayed
 
     def write_file(self, name, content):
         """Replaces the file `name` by one with `content`, whole or not at all."""

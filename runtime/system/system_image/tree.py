@@ -160,6 +160,27 @@ def remove(path):
     shutil.rmtree(path)  # works on descriptors, so that no link can be slipped in
 
 
+def is_in_use(name):
+    """Whether a process on this machine has something mounted out of the tree called `name`.
+
+    Another `dunlin` on the same store may still run sandboxes from it.
+    """
+    seen = set()
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            namespace = os.readlink(f"/proc/{process}/ns/mnt")
+            if namespace in seen:
+                continue
+            with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="replace") as mounts:
+                roots = [line.split(" ")[3] for line in mounts]
+        except OSError:
+            continue  # it has ended meanwhile
+        seen.add(namespace)
+        if any(name in root.split("/") for root in roots):
+            return True
+    return False
+
+
 def refuse_mounts(path):
     """Raises ImageError when something is mounted in `path`: what is deleted there is not ours."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
