@@ -1,0 +1,27 @@
+/* errors: the only place where an error becomes a status and a body. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct http_request;
+struct err;
+
+/* Answers {"detail": text}. */
+void error_reply(struct http_request *r, int status, const char *text, size_t len);
+void error_reply_str(struct http_request *r, int status, const char *text);
+/* Answers with a 422 body that is ready (violations_write); takes it over. */
+void error_reply_violations(struct http_request *r, struct buf *body);
+/* 401, and how to do better. */
+void error_reply_unauthorized(struct http_request *r);
+/* The service turned the request away: 503, with Retry-After when later may be better, 422 when
+ * never. */
+void error_reply_turned_away(struct http_request *r, const struct err *e, unsigned retry_after_s);
+/* The sandbox failed; `message` has been logged and says nothing about the code. */
+void error_reply_sandbox(struct http_request *r, const char *message);
+/* Out of memory. */
+void error_reply_memory(struct http_request *r);
+
+/* http_error_body: the errors that the HTTP layer finds itself. */
+void error_http_body(int status, struct buf *out, void *data);

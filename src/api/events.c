@@ -1,0 +1,64 @@
+/* events: encoder of server-sent events.  Runs in the server's loop thread; the text is a sandbox's
+ * output.  JSON strings have no line breaks, so nothing in them can begin another event. */
+#include "api/events.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "api/text.h"
+#include "base/str.h"
+
+/* Bytes at the end that are the beginning of a character. */
+static size_t unfinished_length(const char *s, size_t len)
+{
+    for (size_t n = 1; n <= 3 && n <= len; n++) {
+        unsigned char lead = (unsigned char)s[len - n];
+        bool incomplete;
+        if (lead < 0xC0)
+            continue;
+        return utf8_valid_prefix(s + len - n, n, &incomplete) == 0 && incomplete ? n : 0;
+    }
+    return 0;
+}
+
+static int append_text_event(struct buf *out, const char *name, const char *text, size_t len)
+{
+    if (len == 0)
+        return 0;
+    return event_append_head(out, name) | buf_append_str(out, "{\"text\":") |
+           text_append_json(out, text, len) | buf_append_str(out, "}" EVENT_END);
+}
+
+int event_append_text(struct buf *out, const char *name, struct event_tail *tail, const char *bytes,
+                      size_t len)
+{
+    _cleanup_buf_ struct buf joined = {0};
+    if (tail->n > 0) {
+        if (buf_append(&joined, tail->bytes, tail->n) < 0 || buf_append(&joined, bytes, len) < 0)
+            return -1;
+        bytes = joined.data;
+        len = joined.len;
+    }
+    tail->n = unfinished_length(bytes, len);
+    memcpy(tail->bytes, bytes + len - tail->n, tail->n);
+    return append_text_event(out, name, bytes, len - tail->n);
+}
+
+int event_append_tail(struct buf *out, const char *name, struct event_tail *tail)
+{
+    int result = append_text_event(out, name, tail->bytes, tail->n);
+    tail->n = 0;
+    return result;
+}
+
+int event_append_start(struct buf *out, const char *id, const char *language)
+{
+    return event_append_head(out, "start") | buf_append_str(out, "{\"id\":") |
+           text_append_json_str(out, id) | buf_append_str(out, ",\"language\":") |
+           text_append_json_str(out, language) | buf_append_str(out, "}" EVENT_END);
+}
+
+int event_append_head(struct buf *out, const char *name)
+{
+    return buf_printf(out, "event: %s\ndata: ", name) < 0 ? -1 : 0;
+}

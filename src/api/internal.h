@@ -1,0 +1,63 @@
+/* internal: what the resources share. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+#include "api/rules.h"
+#include "base/buf.h"
+
+struct docs;
+struct engine;
+struct execute_service;
+struct http_request;
+struct keys;
+
+struct api {
+    uv_loop_t *loop;
+    struct engine *engine;
+    struct execute_service *execute;
+    struct keys *keys;
+    struct docs *docs;
+    struct request_rules rules;
+};
+
+/* -- router.c */
+/* A resource's handler; `client` says whose turn its work uses and lives as long as the call. */
+typedef void api_handler(struct api *api, struct http_request *r, const char *client);
+
+#define ROUTE_OPEN (1u << 0) /* needs no key */
+#define ROUTE_BODY (1u << 1) /* a run's inputs: up to MAX_BODY_SIZE */
+#define ROUTE_CODE (1u << 2) /* a text of at most MAX_CODE_LENGTH characters */
+#define ROUTE_TREE (1u << 3) /* `path` is a prefix */
+
+struct route {
+    const char *method, *path;
+    api_handler *handle;
+    unsigned flags;
+};
+/* Every route there is; the last one has no method. */
+extern const struct route api_routes[];
+
+void router_handle(struct api *api, struct http_request *r);
+size_t router_body_limit(const struct api *api, const char *method, const char *path);
+
+/* -- offload.c */
+/* Calls `work` and then `done` with `data`: at once for small jobs, else `work` on the thread pool
+ * and `done` later on the loop.  0, or -1 when out of memory (neither is called). */
+int offload(uv_loop_t *loop, size_t size, void (*work)(void *data), void (*done)(void *data),
+            void *data);
+
+/* -- content_type.c */
+/* Whether the request says that its body is JSON: application/json or a +json type (R83). */
+bool content_is_json(const struct http_request *r);
+/* Answers a body of another type with 422, in FastAPI's shape. */
+void content_refuse(struct http_request *r);
+/* Whether the client asks for server-sent events. */
+bool content_wants_events(const struct http_request *r);
+
+/* -- the resources */
+api_handler root_get, version_get, health_get;
+api_handler docs_get, redoc_get, openapi_get, web_get;
+api_handler execute_post, policy_check_post;

@@ -1,0 +1,150 @@
+/* router: path and method to handler, keys, CORS.
+ *
+ * Runs in the server's loop thread; method, path and headers are hostile.  Whatever is answered
+ * through here may be read by a page of any origin, but never with that page's cookies: there is no
+ * Allow-Credentials. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/errors.h"
+#include "api/internal.h"
+#include "api/keys.h"
+#include "http/http.h"
+
+#define SMALL_BODY     65536 /* where no body is expected: enough to answer 404 or 405, not 413 */
+#define CODE_OVERHEAD  16384 /* beside the code */
+#define CHARACTER_MAX  12    /* bytes of one character in JSON, as two escapes */
+#define PREFLIGHT_LIST "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+const struct route api_routes[] = {
+    {"GET", "/", root_get, 0},
+    {"GET", "/version", version_get, 0},
+    {"GET", "/health", health_get, ROUTE_OPEN},
+    {"GET", "/docs", docs_get, ROUTE_OPEN},
+    {"GET", "/redoc", redoc_get, ROUTE_OPEN},
+    {"GET", "/openapi.json", openapi_get, ROUTE_OPEN},
+    {"GET", "/web/", web_get, ROUTE_OPEN | ROUTE_TREE},
+    {"POST", "/execute", execute_post, ROUTE_BODY},
+    {"POST", "/policy/check", policy_check_post, ROUTE_CODE},
+    {0},
+};
+
+static bool route_has_path(const struct route *route, const char *path, size_t len)
+{
+    size_t n = strlen(route->path);
+    if (route->flags & ROUTE_TREE)
+        return len > n && memcmp(route->path, path, n) == 0;
+    return len == n && memcmp(route->path, path, n) == 0;
+}
+
+/* The first route with this path, whatever its method; NULL for none. */
+static const struct route *find_path(const char *path, size_t len)
+{
+    for (const struct route *route = api_routes; route->method; route++) {
+        if (route_has_path(route, path, len))
+            return route;
+    }
+    return NULL;
+}
+
+static const struct route *find_route(const char *method, const char *path)
+{
+    size_t len = strlen(path);
+    for (const struct route *route = api_routes; route->method; route++) {
+        if (strcmp(route->method, method) == 0 && route_has_path(route, path, len))
+            return route;
+    }
+    return NULL;
+}
+
+size_t router_body_limit(const struct api *api, const char *method, const char *path)
+{
+    const struct route *route = find_route(method, path);
+    if (route && route->flags & ROUTE_BODY)
+        return api->rules.body_max;
+    if (route && route->flags & ROUTE_CODE)
+        return api->rules.code_chars_max * CHARACTER_MAX + CODE_OVERHEAD;
+    return SMALL_BODY;
+}
+
+/* -- answers that no resource gives -- */
+
+static void reply_preflight(struct http_request *r)
+{
+    struct buf body = {0};
+    const char *asked = http_header(r, "Access-Control-Request-Headers");
+    http_add_header(r, "Access-Control-Allow-Methods", PREFLIGHT_LIST);
+    http_add_header(r, "Access-Control-Max-Age", "600");
+    if (asked)
+        http_add_header(r, "Access-Control-Allow-Headers", asked);
+    buf_append_str(&body, "OK");
+    http_reply(r, 200, "text/plain; charset=utf-8", &body);
+}
+
+static bool is_preflight(const struct http_request *r)
+{
+    return strcmp(http_method(r), "OPTIONS") == 0 && http_header(r, "Origin") &&
+           http_header(r, "Access-Control-Request-Method");
+}
+
+static void reply_method_not_allowed(struct http_request *r, const char *path, size_t len)
+{
+    char allow[64] = "";
+    size_t used = 0;
+    for (const struct route *route = api_routes; route->method; route++) {
+        if (route_has_path(route, path, len) && used < sizeof allow)
+            used += (size_t)snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "",
+                                     route->method);
+    }
+    http_add_header(r, "Allow", allow);
+    error_reply_str(r, 405, "Method Not Allowed");
+}
+
+/* A path is only ever redirected to one of the table, so nothing sent gets into the header. */
+static void reply_redirect(struct http_request *r, const struct route *to)
+{
+    struct buf none = {0};
+    http_add_header(r, "Location", to->path);
+    http_reply(r, 307, NULL, &none);
+}
+
+static void reply_no_route(struct http_request *r, const char *path)
+{
+    size_t len = strlen(path);
+    if (find_path(path, len)) {
+        reply_method_not_allowed(r, path, len);
+        return;
+    }
+    if (len > 1 && path[len - 1] == '/') {
+        const struct route *to = find_path(path, len - 1);
+        if (to && !(to->flags & ROUTE_TREE)) {
+            reply_redirect(r, to);
+            return;
+        }
+    }
+    error_reply_str(r, 404, "Not Found");
+}
+
+void router_handle(struct api *api, struct http_request *r)
+{
+    http_add_header(r, "Access-Control-Allow-Origin", "*");
+    http_add_header(r, "X-Content-Type-Options", "nosniff");
+    if (is_preflight(r)) {
+        reply_preflight(r);
+        return;
+    }
+    const struct route *route = find_route(http_method(r), http_path(r));
+    if (!route) {
+        reply_no_route(r, http_path(r));
+        return;
+    }
+    char client[64];
+    snprintf(client, sizeof client, "%s", http_peer(r));
+    if (keys_required(api->keys) && !(route->flags & ROUTE_OPEN) &&
+        !keys_accept(api->keys, http_header(r, "Authorization"), http_header(r, "X-Api-Key"),
+                     client)) {
+        error_reply_unauthorized(r);
+        return;
+    }
+    route->handle(api, r, client);
+}
