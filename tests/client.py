@@ -178,6 +178,21 @@ def send_and_hold(port, body, key=None):
     return sock
 
 
+def visible_mounts(mountinfo):
+    """The mounts of a /proc/PID/mountinfo text that can be reached: the topmost at each place.
+
+    Returns (place, set of the mount's options, file system, set of its own options) for each.
+    """
+    found = {}
+    for line in mountinfo.splitlines():
+        if line.strip():
+            before, after = line.split(" - ")
+            place, options = before.split()[4:6]
+            kind, _, own = after.split()[:3]
+            found[place] = (place, set(options.split(",")), kind, set(own.split(",")))
+    return list(found.values())
+
+
 def unique_name(prefix="t"):
     """A name of at most 15 bytes that nothing else on the machine has (fits a process's comm)."""
     return prefix + uuid.uuid4().hex[:10]

