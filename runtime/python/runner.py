@@ -1,6 +1,7 @@
 """The runner: takes one job and runs its ``main.py`` the way ``python main.py`` would.
 
-Called by the zygote's child (warm), or executed as ``python3 -u runner.py WORK_DIR`` (cold).  It is
+Called by the zygote's child (warm), or executed as ``python3 -u runner.py``
+in the work directory (cold).  It is
 inside the sandbox and locked in already; nothing here is a barrier.  The job comes from init as one
 datagram, the payload of FRAME_JOB in src/wire/frame.h; before the user's code starts, and never
 after, the runner may send one word back: ``R`` ready, ``V`` + text when the static policy refuses
@@ -16,23 +17,6 @@ FLAG_CHECK = 1  # evaluate the policy only
 JOB_MAX = 96 << 10  # FRAME_PAYLOAD_MAX
 REFUSAL_MAX = 2000  # bytes of text that init accepts
 
-EXERCISE_CODE = """
-import sys
-class A:
-    def f(self, x):
-        return [str(i) + '%d' % x for i in range(3)]
-try:
-    {1: A().f(2)}[2]
-except KeyError as e:
-    print('', end='', file=sys.stdout)
-    print('', end='', file=sys.stderr)
-"""
-
-
-def exercise():
-    """Compile and run a small program, so that what every program touches is touched already."""
-    module = make_main("exercise.py")
-    exec(compile(EXERCISE_CODE, "exercise.py", "exec"), module.__dict__)
 
 
 def make_main(path):
@@ -165,10 +149,35 @@ def finish(status):
     os._exit(status)
 
 
-def run(fd, work_dir, exercised):
+def rehearse():
+    """Do once what every run does, on ``rehearsal.py`` and a job of its own.
+
+    After a fork, the first write to a memory page copies it.  A child that rehearses while it waits
+    has those copies made before anybody waits for it.
+    """
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsal.py")
+    env = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in os.environ.items()]
+    strings = [b"rehearsal.py", b"off", b"", *env]
+    head = HEAD.pack(0, 0, 0, 0, 0, len(env), 0)
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    theirs.send(head + b"".join(s + b"\0" for s in strings))
+    theirs.close()
+    sock, payload = receive(ours.detach())
+    sock.close()
+    _, main_file, _, _, args, job_env = parse(payload)
+    world = sys.argv, sys.orig_argv
+    set_world([os.fsencode(main_file), *args], job_env)
+    module = make_main(path)
+    execute(path, module)
+    sys.argv, sys.orig_argv = world
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def run(fd, work_dir, rehearsed):
     """Take the job that init sends to ``fd`` and run it; does not return."""
-    if exercised:
-        exercise()
+    if rehearsed:
+        rehearse()
     reseed()
     os.write(fd, b"R")
     sock, payload = receive(fd)
@@ -188,4 +197,4 @@ def run(fd, work_dir, exercised):
 
 
 if __name__ == "__main__":
-    run(3, sys.argv[1], False)
+    run(3, os.getcwd(), False)

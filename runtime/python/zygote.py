@@ -78,7 +78,7 @@ def main():
 
     import_modules(FREE_MODULES)
     import_modules(name for name in modules.split(",") if name)
-    runner.exercise()
+    runner.rehearse()
     job, flags = serve(work_dir)
     runner.run(job, work_dir, bool(flags & EXERCISE))
 

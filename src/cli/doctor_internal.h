@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "wire/spawn.h"
+
 enum doctor_status {
     DOCTOR_OK,
     DOCTOR_DEGRADED, /* sandboxes run, but something is given up */
@@ -68,11 +70,9 @@ int doctor_write_file(const char *path, const char *text);
 /* Reads a number from a file; -1 when there is none. */
 long long doctor_read_number(const char *path);
 
-/* Host ids of sandboxes: spawner/spawner.h. */
-#define DOCTOR_UID_FIRST 0x70000000u
-#define DOCTOR_UID_COUNT 0x20000u
-#define DOCTOR_UID_NEST  0x70010000u
-#define DOCTOR_NEST_IDS  0x10000u
+/* Every host id that Dunlin uses: the server's and the nest's lie in here. */
+#define DOCTOR_UID_FIRST SPAWN_UID_SERVER
+#define DOCTOR_UID_COUNT (SPAWN_UID_NEST + SPAWN_UID_COUNT - SPAWN_UID_SERVER)
 
 /* doctor_world.c */
 doctor_probe doctor_probe_namespace, doctor_probe_nested;

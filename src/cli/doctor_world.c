@@ -127,7 +127,7 @@ void doctor_enter(const struct doctor_world *world, struct doctor_finding *f)
 static void outer_map(char out[static 64])
 {
     if (geteuid() == 0)
-        snprintf(out, 64, "0 %u %u\n", DOCTOR_UID_NEST, DOCTOR_NEST_IDS);
+        snprintf(out, 64, "0 %u %u\n", SPAWN_UID_NEST, SPAWN_UID_COUNT);
     else
         snprintf(out, 64, "0 %u 1\n", geteuid());
 }

@@ -193,11 +193,21 @@ static int milliseconds_left(const struct job_state *job)
     return now >= end ? 0 : (int)((end - now + 999) / 1000);
 }
 
+/* Whether the interpreter may have something to say before it starts the code.  A warm child whose
+ * policy is off says nothing, and its closing of the socket need not wake us. */
+static bool may_speak(const struct job_state *job)
+{
+    const char *main_file = job->payload + sizeof job->head;
+    const char *level = main_file + strlen(main_file) + 1;
+
+    return job->start->status < 0 || strcmp(level, "off") != 0;
+}
+
 static int wait_for_end(struct job_state *job, int control, struct err *e)
 {
     struct signalfd_siginfo info;
     struct pollfd fds[] = {{.fd = job->start->status, .events = POLLIN},
-                           {.fd = job->start->job, .events = POLLIN},
+                           {.fd = may_speak(job) ? job->start->job : -1, .events = POLLIN},
                            {.fd = signals, .events = POLLIN},
                            {.fd = control, .events = POLLIN}};
     int r;

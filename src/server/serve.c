@@ -26,8 +26,7 @@
 #include "server/hosts.h"
 #include "server/lockdown.h"
 
-#define SERVER_UID   0x70000000u /* systemd's tables leave everything from here to nobody */
-#define DRAIN_MS     8000        /* runs in progress may end after SIGTERM */
+#define DRAIN_MS     8000 /* runs in progress may end after SIGTERM */
 #define SIGNALS      2
 #define POOL_THREADS "2" /* decoding of large bodies, off the loop */
 #define ARENAS       1   /* of malloc: each costs address space and keeps what it freed */
@@ -220,7 +219,7 @@ static int start(struct server *s, struct err *e)
     if (s->api == NULL || start_http(s, e) < 0)
         return -1;
     watch_signals(s);
-    return lockdown_enter(SERVER_UID, e);
+    return lockdown_enter(SPAWN_UID_SERVER, e);
 }
 
 /* What a person at the terminal wants to see; logs go to stderr. */
@@ -243,8 +242,9 @@ static void log_start(const struct server *s, uint64_t started_us)
               LOG_STR("host", s->settings.host), LOG_INT("port", http_server_port(s->http)),
               LOG_BOOL("keys", api_has_keys(s->api)),
               LOG_INT("start_ms", (int64_t)(clock_now_us() - started_us) / 1000));
-    log_event(LOG_INFO, "server.locks", LOG_INT("uid", SERVER_UID), LOG_STR("capabilities", "none"),
-              LOG_STR("seccomp", "server"), LOG_INT("landlock_abi", s->landlock_abi));
+    log_event(LOG_INFO, "server.locks", LOG_INT("uid", SPAWN_UID_SERVER),
+              LOG_STR("capabilities", "none"), LOG_STR("seccomp", "server"),
+              LOG_INT("landlock_abi", s->landlock_abi));
     log_event(LOG_INFO, "sandbox.locks", LOG_STR("namespaces", "user,pid,mount,net,ipc,uts,cgroup"),
               LOG_STR("seccomp", "default"), LOG_STR("network", "none"),
               LOG_INT("memory_mb", s->settings.memory_limit >> 20),

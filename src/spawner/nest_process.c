@@ -112,7 +112,7 @@ static int map_ids(pid_t pid, struct err *e)
     static const char *const files[] = {"uid_map", "gid_map"};
     char path[64], map[64];
 
-    snprintf(map, sizeof map, "0 %u %u\n", SPAWNER_UID_NEST, SPAWNER_UID_COUNT);
+    snprintf(map, sizeof map, "0 %u %u\n", SPAWN_UID_NEST, SPAWN_UID_COUNT);
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
         if (write_text(path, map) < 0)

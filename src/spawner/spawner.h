@@ -12,12 +12,6 @@
 #include "spawner/cgroup.h"
 #include "wire/spawn.h"
 
-/* First host uid of a nest: 65536 ids from here.  systemd's tables leave everything from 0x70000000
- * to 0x7fffffff to nobody. */
-#define SPAWNER_UID_SERVER 0x70000000u
-#define SPAWNER_UID_NEST   0x70010000u
-#define SPAWNER_UID_COUNT  0x10000u
-
 enum slot_state {
     SLOT_FREE,    /* its group is empty and as new */
     SLOT_OPENING, /* the nest was told to build */

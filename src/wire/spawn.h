@@ -8,6 +8,12 @@
 
 #include <stdint.h>
 
+/* Host ids, above all that systemd's tables give to anybody (0x70000000 to 0x7fffffff is nobody's):
+ * the server's own, then 65536 for the nest's user namespace. */
+#define SPAWN_UID_SERVER 0x70000000u
+#define SPAWN_UID_NEST   0x70010000u
+#define SPAWN_UID_COUNT  0x10000u
+
 #define SPAWN_PATH    256 /* bytes of a path in the configuration, its NUL included */
 #define SPAWN_MODULES 512 /* bytes of the list of modules to import ahead */
 
