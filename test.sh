@@ -26,7 +26,7 @@ if [ -n "$(find tests -name 'test_*.py' -o -name '*_test.py' | head -n 1)" ]; th
     as_root=(env)
     [ "$(id -u)" -eq 0 ] || as_root=(sudo env)
     "${as_root[@]}" DUNLIN_DIST="$PWD/build/dist" PYTHONDONTWRITEBYTECODE=1 \
-        /usr/bin/python3 -m pytest tests -q -p no:cacheprovider \
+        /usr/bin/python3 -m pytest tests -q -p no:cacheprovider -o junit_family=xunit1 \
         --junitxml="$results/pytest.xml" "$@" || failed=1
 fi
 
