@@ -6,8 +6,7 @@
  * stall of the server shows in every request that it delayed (no coordinated omission).
  *
  * Each answer is checked: status 200, and every --expect text in its body.  Runs as the user who
- * benches, against a server of ours: understands answers with Content-Length and nothing else, and
- * counts whatever it does not understand as an error. */
+ * benches, against a server of ours, and counts whatever it does not understand as an error. */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -24,11 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "samples.h"
 
 #define MAX_EXPECT 8
-#define MAX_ANSWER (256u << 20) /* a bigger answer is an error */
-#define READ_ROOM  (64u << 10)  /* free space offered to each read */
 #define SETTLE_NS  100000000    /* between connecting and the first request: all are accepted */
 #define GRACE_NS   60000000000u /* how long answers may be outstanding at the end */
 #define FIRST_BAD  400          /* bytes of the first wrong answer that are reported */
@@ -41,12 +39,7 @@ struct conn {
     bool waits_for_output; /* EPOLLOUT is asked for */
     uint64_t due_ns;       /* when the request in flight should have started */
     size_t sent;
-    char *buf; /* the answer so far */
-    size_t len, cap;
-    size_t head;  /* length of the answer's head, 0: not complete yet */
-    size_t total; /* length of head and body; this and what follows valid when head is */
-    bool is_ok;   /* status 200 */
-    bool closes;  /* the server closes after this answer */
+    struct answer answer;
 };
 
 struct options {
@@ -175,7 +168,7 @@ static void start_request(struct load *l, struct conn *c)
     c->is_fresh = false;
     c->busy = true;
     c->sent = 0;
-    c->len = c->head = c->total = 0;
+    answer_reset(&c->answer);
     l->started++;
     l->in_flight++;
     send_more(l, c);
@@ -191,51 +184,14 @@ static void start_due(struct load *l)
         start_request(l, l->idle[--l->nidle]);
 }
 
-/* Takes what matters from the `len` bytes of a complete head. */
-static bool parse_head(struct conn *c, size_t len)
+static bool check_answer(struct load *l, const struct answer *a)
 {
-    char *end, *length;
-    unsigned long long n;
-
-    c->buf[len - 1] = '\0';
-    length = strcasestr(c->buf, "\r\ncontent-length:");
-    c->is_ok = strncmp(c->buf, "HTTP/1.1 200", 12) == 0;
-    c->closes = strcasestr(c->buf, "\r\nconnection: close") != NULL;
-    n = length ? strtoull(length + 17, &end, 10) : 0;
-    if (!length || *end != '\r' || n > MAX_ANSWER)
-        return false;
-    c->buf[len - 1] = '\n';
-    c->head = len;
-    c->total = len + n;
-    return true;
-}
-
-/* 1: the answer is complete, 0: not yet, -1: it is none that we understand. */
-static int parse_answer(struct conn *c)
-{
-    const char *end;
-
-    if (!c->head) {
-        end = memmem(c->buf, c->len, "\r\n\r\n", 4);
-        if (!end)
-            return c->len > READ_ROOM ? -1 : 0;
-        if (!parse_head(c, (size_t)(end - c->buf) + 4))
-            return -1;
-    }
-    if (c->len > c->total)
-        return -1;
-    return c->len == c->total;
-}
-
-static bool check_answer(struct load *l, const struct conn *c)
-{
-    if (!c->is_ok) {
+    if (!a->is_ok) {
         l->errors.status++;
         return false;
     }
     for (size_t i = 0; i < l->opt.nexpect; i++) {
-        const char *text = l->opt.expect[i];
-        if (!memmem(c->buf + c->head, c->total - c->head, text, strlen(text))) {
+        if (!answer_holds(a, l->opt.expect[i])) {
             l->errors.body++;
             return false;
         }
@@ -247,27 +203,25 @@ static void finish_answer(struct load *l, struct conn *c)
 {
     uint64_t took = now_ns() - c->due_ns;
 
-    if (check_answer(l, c))
+    if (check_answer(l, &c->answer))
         samples_add(&l->samples, took);
     else
-        note_first_bad(l, c->buf, c->len);
-    if (c->closes)
+        note_first_bad(l, c->answer.buf, c->answer.len);
+    if (c->answer.closes)
         conn_reopen(l, c);
     conn_release(l, c);
 }
 
 static void receive(struct load *l, struct conn *c)
 {
+    size_t room;
+    char *to = answer_room(&c->answer, &room);
+    enum answer_state state;
     ssize_t n;
-    int rc;
 
-    if (c->cap - c->len < READ_ROOM) {
-        c->cap = c->cap ? c->cap * 2 : 2 * READ_ROOM;
-        c->buf = realloc(c->buf, c->cap);
-        if (!c->buf)
-            err(1, "answer");
-    }
-    n = recv(c->fd, c->buf + c->len, c->cap - c->len, 0);
+    if (!to)
+        err(1, "answer");
+    n = recv(c->fd, to, room, 0);
     if (n < 0 && errno == EAGAIN)
         return;
     if (!c->busy) { /* the server ended an idle connection, which is its right */
@@ -278,11 +232,10 @@ static void receive(struct load *l, struct conn *c)
         fail_transport(l, c, "the connection was closed before the answer");
         return;
     }
-    c->len += (size_t)n;
-    rc = parse_answer(c);
-    if (rc > 0)
+    state = answer_add(&c->answer, (size_t)n);
+    if (state == ANSWER_WHOLE)
         finish_answer(l, c);
-    else if (rc < 0)
+    else if (state == ANSWER_BAD)
         fail_transport(l, c, "an answer that is not understood");
 }
 
@@ -539,7 +492,7 @@ int main(int argc, char **argv)
         samples_write(&l.samples, l.opt.samples_path);
     print_report(&l);
     for (unsigned i = 0; i < l.opt.connections; i++)
-        free(l.conns[i].buf);
+        answer_finish(&l.conns[i].answer);
     free(l.conns);
     free(l.idle);
     free(l.request);

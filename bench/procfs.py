@@ -4,7 +4,9 @@ Read as root, from /proc and /sys/fs/cgroup only.  Everything here is a snapshot
 ends while it is being read counts as absent.
 """
 
+import ctypes
 import os
+import platform
 import re
 
 CGROUP_ROOT = "/sys/fs/cgroup"
@@ -13,6 +15,11 @@ CGROUP_PREFIX = "dunlin"
 # Kernel memory that grows with processes and namespaces and belongs to no process's PSS.  Shmem is
 # the contents of tmpfs: workspaces, and mappings that are counted in PSS too, which errs upwards.
 KERNEL_FIELDS = ("Slab", "KernelStack", "PageTables", "Percpu", "Shmem")
+
+
+KCMP = {"x86_64": 312, "aarch64": 272}.get(platform.machine())  # kcmp(2) has no function in libc
+KCMP_VM = 1
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_text(path):
@@ -111,6 +118,28 @@ def memory_of(pid):
     return {"Rss": fields.get("Rss", 0), "Pss": fields.get("Pss", 0)}
 
 
+def address_spaces(pids):
+    """Return one pid for each address space.
+
+    Processes made with CLONE_VM share one, and each of them shows all of it: the waiting parents of
+    runs are such, and adding them up would count their zygote again and again.
+    """
+    found = []
+    for pid in pids:
+        if not any(_share_memory(pid, other) for other in found):
+            found.append(pid)
+    return found
+
+
+def _share_memory(pid, other):
+    return KCMP is not None and _libc.syscall(KCMP, pid, other, KCMP_VM, 0, 0) == 0
+
+
+def total_pss(pids):
+    """Return the memory of processes in KiB, what they share counted once."""
+    return sum(memory_of(pid)["Pss"] for pid in address_spaces(pids))
+
+
 def peak_rss(pid):
     """Return the highest resident size of a process since reset_peak_rss, in KiB."""
     return _kb_fields(f"/proc/{pid}/status").get("VmHWM", 0)
@@ -150,6 +179,16 @@ def kernel_memory():
     """Return the machine's kernel memory by KERNEL_FIELDS, in KiB."""
     fields = _kb_fields("/proc/meminfo")
     return {name: fields.get(name, 0) for name in KERNEL_FIELDS}
+
+
+def slab_caches():
+    """Return {cache: KiB} of the kernel's slab allocator."""
+    page_kb = os.sysconf("SC_PAGE_SIZE") // 1024
+    caches = {}
+    for line in read_text("/proc/slabinfo").splitlines()[2:]:
+        fields = line.split()
+        caches[fields[0]] = int(fields[14]) * int(fields[5]) * page_kb
+    return caches
 
 
 def available_memory():
