@@ -89,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int result = json_lift_parse(copy, len, min, &lift);
     if (result < 0) {
         CHECK(lift.fault && lift.fault_chars <= len);
-        CHECK(!plain || refused_on_purpose(lift.fault));
+        /* jansson takes a NUL byte for the end of the text. */
+        CHECK(!plain || refused_on_purpose(lift.fault) || memchr(text, '\0', len));
     } else if (plain) {
         CHECK(same(&lift, lift.root, plain));
     } else {
