@@ -14,8 +14,12 @@ CGROUP_PREFIX = "dunlin"
 
 # Kernel memory that grows with processes and namespaces and belongs to no process's PSS.  Shmem is
 # the contents of tmpfs: workspaces, and mappings that are counted in PSS too, which errs upwards.
+# Slab counts without the caches of file systems on disks: sandboxes write to tmpfs only, and those
+# grow with whatever else reads files on this machine.
 KERNEL_FIELDS = ("Slab", "KernelStack", "PageTables", "Percpu", "Shmem")
 
+
+DISK_CACHES = re.compile(r"(ext[24]|jbd2|xfs|btrfs|fat|isofs)_|buffer_head$")
 
 KCMP = {"x86_64": 312, "aarch64": 272}.get(platform.machine())  # kcmp(2) has no function in libc
 KCMP_VM = 1
@@ -178,7 +182,9 @@ def mounts_of(pid):
 def kernel_memory():
     """Return the machine's kernel memory by KERNEL_FIELDS, in KiB."""
     fields = _kb_fields("/proc/meminfo")
-    return {name: fields.get(name, 0) for name in KERNEL_FIELDS}
+    kernel = {name: fields.get(name, 0) for name in KERNEL_FIELDS}
+    kernel["Slab"] -= sum(kb for name, kb in slab_caches().items() if DISK_CACHES.match(name))
+    return kernel
 
 
 def slab_caches():
