@@ -10,6 +10,7 @@ NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 # Places where a program might leave something; what the tests themselves make is left out.
 SHARED_DIRECTORIES = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/run/lock", "/run/netns")
 OWN_PREFIX = "dunlin-test-"
+OTHER_PREFIXES = (OWN_PREFIX, "dunlin-bench-")
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,15 @@ def group_count(roots):
 
 
 def shared_names():
-    """Everything called dunlin* in the machine's shared directories, except the tests' own."""
+    """Everything called dunlin* in the machine's shared directories, except the tests' and benches' own."""
     found = [name for place in SHARED_DIRECTORIES for name in glob.glob(f"{place}/*dunlin*")]
-    return {name for name in found if not os.path.basename(name).startswith(OWN_PREFIX)}
+    return {name for name in found if not os.path.basename(name).startswith(OTHER_PREFIXES)}
 
 
 def ipc_objects():
     """The machine's System V objects and POSIX shared memory, by name."""
-    found = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")}
+    found = {f"/dev/shm/{name}" for name in os.listdir("/dev/shm")
+             if not name.startswith(OTHER_PREFIXES)}
     for kind in ("shm", "msg", "sem"):
         for line in pathlib.Path(f"/proc/sysvipc/{kind}").read_text().splitlines()[1:]:
             found.add(f"{kind} {line.split()[0]} {line.split()[1]}")
