@@ -26,6 +26,9 @@
 #include "engine/language.h"
 
 #define SPAWNER_FD    3
+#define LOCK_FD       4   /* the spawner holds the instance's lock too, until it has cleaned up */
+#define LOCK_POLLS    100 /* of 50 ms: how long a killed server's spawner may take for that */
+#define LOCK_PAUSE_US 50000
 #define ANSWER_MAX    4096 /* bytes of the system copy's one line */
 #define BESIDE_MAX    64   /* local runs at once beside a server */
 #define STOP_POLLS    100  /* of 50 ms: how long the spawner may take to clean up */
@@ -68,8 +71,8 @@ static int make_dirs(const char *path, struct err *e)
     return err_set(e, ERR_INVALID, 0, "the data directory's path is too long");
 }
 
-/* The lock's descriptor, or -1. */
-static int lock_dir(const char *dir, struct err *e)
+/* The lock's descriptor, or -1.  Tries `polls` times. */
+static int lock_dir(const char *dir, int polls, struct err *e)
 {
     char path[PATH_MAX];
     _cleanup_fd_ int fd = -1;
@@ -78,10 +81,15 @@ static int lock_dir(const char *dir, struct err *e)
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(e, ERR_INTERNAL, errno, "open %s", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK && --polls > 0) {
+            usleep(LOCK_PAUSE_US);
+            continue;
+        }
         return err_set(e, ERR_UNAVAILABLE, errno == EWOULDBLOCK ? 0 : errno,
                        "%s is in use by another dunlin; stop it, or give this one another --data",
                        dir);
+    }
     return fd_steal(&fd);
 }
 
@@ -95,7 +103,7 @@ static int lock_beside(const char *data, char out[static SPAWN_PATH], struct err
         snprintf(out, SPAWN_PATH, "%.200s/run-%d", data, i);
         if (make_dirs(out, e) < 0)
             return -1;
-        fd = lock_dir(out, e);
+        fd = lock_dir(out, 1, e);
         if (fd >= 0) {
             *e = (struct err){0};
             return fd;
@@ -204,7 +212,21 @@ static int fill_config(const struct settings *s, const struct launch_paths *path
     return 0;
 }
 
-static _Noreturn void become_spawner(const struct launch_paths *paths, int sock)
+/* Ends with its socket as descriptor 3 and the lock as descriptor 4, whatever they were. */
+static int place_descriptors(int sock, int lock)
+{
+    int high_sock = fcntl(sock, F_DUPFD, LOCK_FD + 1),
+        high_lock = fcntl(lock, F_DUPFD, LOCK_FD + 1);
+
+    if (high_sock < 0 || high_lock < 0 || dup2(high_sock, SPAWNER_FD) < 0 ||
+        dup2(high_lock, LOCK_FD) < 0)
+        return -1;
+    close(high_sock);
+    close(high_lock);
+    return 0;
+}
+
+static _Noreturn void become_spawner(const struct launch_paths *paths, int sock, int lock)
 {
     char program[2 * SPAWN_PATH];
     const char *const argv[] = {"dunlin-spawner", NULL};
@@ -214,8 +236,7 @@ static _Noreturn void become_spawner(const struct launch_paths *paths, int sock)
     snprintf(program, sizeof program, "%s/dunlin-spawner", paths->libexec);
     /* The terminal's input and the operator's output are not the spawner's business. */
     if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
-        (sock == SPAWNER_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, SPAWNER_FD)) >= 0 &&
-        chdir("/") == 0 && setsid() >= 0)
+        place_descriptors(sock, lock) == 0 && chdir("/") == 0 && setsid() >= 0)
         execve(program, (char *const *)argv, (char *const *)envp);
     perror(program);
     _exit(127);
@@ -230,7 +251,7 @@ static int start_spawner(const struct launch_paths *paths, const struct spawn_co
         return err_set(e, ERR_INTERNAL, errno, "socketpair");
     ret->spawner_pid = fork();
     if (ret->spawner_pid == 0)
-        become_spawner(paths, pair[1]);
+        become_spawner(paths, pair[1], ret->lock);
     close(pair[1]);
     ret->spawner = pair[0];
     if (ret->spawner_pid < 0)
@@ -255,7 +276,7 @@ int launch_start(const struct settings *s, const struct launch_paths *paths, boo
     if (make_dirs(s->data, e) < 0)
         return -1;
     snprintf(config.data, sizeof config.data, "%s", s->data);
-    ret->lock = beside ? lock_beside(s->data, config.data, e) : lock_dir(s->data, e);
+    ret->lock = beside ? lock_beside(s->data, config.data, e) : lock_dir(s->data, LOCK_POLLS, e);
     if (ret->lock < 0)
         return -1;
     if (ask_system_image(s, paths, answer, e) < 0 || read_answer(answer, &config, e) < 0 ||
