@@ -37,6 +37,7 @@ PORTS = range(18000, 20000)
 HELLO = "print('Hello, World!')"
 HELLO_EXPECTED = ('"success":true', '"stdout":"Hello, World!\\n"')
 START_TIMEOUT_S = 120  # the very first start copies system files
+BUSY_LOAD = 0.7  # load average above which something else evidently runs
 IDLE_TICKS = 5  # of 10 ms: what an idle server may use while we watch that it is idle
 QUANTILES = (("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
 
@@ -327,7 +328,9 @@ def isolation_line(isolation):
     """Say in one line what isolation an answer named."""
     if not isolation:
         return "the answer names none"
-    return ", ".join(f"{key} {value}" for key, value in isolation.items())
+    texts = {key: " ".join(value) if isinstance(value, list) else value
+             for key, value in isolation.items()}
+    return ", ".join(f"{key} {text}" for key, text in texts.items())
 
 
 def ms(us):
@@ -346,6 +349,9 @@ class Report:
                      "machine": machine(), "isolation": None, "tables": [], "targets": [],
                      "notes": [], "raw": {}}
         print(f"{name}: {machine_line(self.data['machine'])}", flush=True)
+        load = self.data["machine"]["load_before"]
+        if load > BUSY_LOAD:
+            self.note(f"the machine was busy before the start, load {load:.1f}: expect worse figures")
 
     def isolation(self, isolation):
         """Record what was in force around the runs, and say it once."""
