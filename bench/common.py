@@ -351,7 +351,7 @@ class Report:
         print(f"{name}: {machine_line(self.data['machine'])}", flush=True)
         load = self.data["machine"]["load_before"]
         if load > BUSY_LOAD:
-            self.note(f"the machine was busy before the start, load {load:.1f}: expect worse figures")
+            self.note(f"the machine was busy before the start, load {load:.1f}: figures are worse")
 
     def isolation(self, isolation):
         """Record what was in force around the runs, and say it once."""
