@@ -39,6 +39,11 @@
     (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
      CLONE_NEWCGROUP)
 
+/* Its parent is the builder, who reaps at once; a zygote that waits for its next request would
+ * leave it a zombie, and its slot's group occupied. */
+#define MIDDLE_FLAGS                                                                               \
+    (CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
+
 /* What only the interpreter's own libc and Python can do, as function pointers. */
 struct hooks {
     int (*fork)(void);
@@ -49,7 +54,7 @@ struct hooks {
 };
 
 struct middle {
-    int pid; /* 0: the stack is free */
+    int tid; /* set and, at its end, cleared by the kernel; 0: the stack is free */
     char *stack;
 };
 
@@ -118,26 +123,12 @@ static int middle_main(void *unused)
     leave(0);
 }
 
-static void reap_middles(void)
-{
-    int status, pid;
-
-    while ((pid = (int)sys(SYS_wait4, -1, &status, WNOHANG | __WALL, NULL)) > 0) {
-        for (size_t i = 0; i < MIDDLES_MAX; i++) {
-            if (middles[i].pid == pid) {
-                middles[i].pid = 0;
-                break;
-            }
-        }
-    }
-}
-
 static struct middle *free_middle(void)
 {
     for (size_t i = 0; i < MIDDLES_MAX; i++) {
         struct middle *m = &middles[i];
 
-        if (m->pid != 0)
+        if (m->tid != 0)
             continue;
         if (m->stack == NULL) {
             long r = sys(SYS_mmap, NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_STACK_, -1, 0);
@@ -197,10 +188,10 @@ static void make_child(void)
         return;
     }
     call.hooks->before_fork();
-    pid = call.hooks->clone(middle_main, m->stack + STACK_BYTES, CLONE_VM | SIGCHLD, NULL);
+    pid = call.hooks->clone(middle_main, m->stack + STACK_BYTES, MIDDLE_FLAGS, NULL, &m->tid, NULL,
+                            &m->tid);
     sys(SYS_close, call.sync[1]);
     if (pid > 0) {
-        m->pid = pid;
         while (sys(SYS_read, call.sync[0], &byte, 1) == EINTR_ANSWER)
             ;
     } else {
@@ -256,7 +247,6 @@ EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *fil
         sys(SYS_sendto, ZYGOTE_SOCK, "R", 1, MSG_NOSIGNAL, NULL, 0);
         for (;;) {
             receive_call();
-            reap_middles();
             make_child();
             close_call();
         }
