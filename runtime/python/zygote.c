@@ -9,9 +9,10 @@
  * init must learn the run's wait status from somebody whom the run cannot reach.  So for each run
  * there is a middle process.  It is made with CLONE_VM, like a vfork child: it shares the zygote's
  * memory, costs no copy, and runs in C on a small stack of its own while the zygote stands still.
- * It enters the sandbox's groups and namespaces and forks once: that is the only copy of the
- * interpreter.  The copy jumps back onto the zygote's stack, where dunlin_serve() returns into
- * Python as if fork had returned 0.  The middle process then only waits for it. */
+ * It enters the sandbox's namespaces and forks once: that is the only copy of the
+ * interpreter.  The copy jumps back onto the zygote's stack, enters the sandbox's groups, locks
+ * itself in, and dunlin_serve() returns into Python as if fork had returned 0.  The middle process
+ * then only waits for it. */
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -83,16 +84,18 @@ static void report(int fd, int error, int wait_status)
     sys(SYS_write, fd, &status, sizeof status);
 }
 
-static long join_sandbox(void)
+/* Only the copy enters the run's groups.  The middle process shares the zygote's memory: were it in
+ * the run's memory group, the kernel could choose it when the run is out of memory, and would end
+ * the zygote and every other run with it. */
+static int enter_groups(void)
 {
-    long r;
-
     for (uint32_t i = 0; i < call.join.groups; i++) {
-        r = sys(SYS_write, call.fds[FD_GROUPS + i], "0", 1);
+        long r = sys(SYS_write, call.fds[FD_GROUPS + i], "0", 1);
+
         if (r < 0)
-            return r;
+            return (int)r;
     }
-    return sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
+    return 0;
 }
 
 /* The middle process.  Until it writes to `sync` the zygote stands still, so the shared memory is
@@ -100,7 +103,7 @@ static long join_sandbox(void)
 static int middle_main(void *unused)
 {
     int status_fd = call.fds[FD_STATUS], wait_status = 0;
-    long r = join_sandbox();
+    long r = sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
     int pid = -1;
 
     (void)unused;
@@ -211,11 +214,13 @@ static size_t append(char *out, size_t at, size_t cap, const char *text)
 /* In the copy: every lock on, or the end. */
 static int lock_in(const struct confine *c)
 {
-    const char *step = "";
+    const char *step = "groups";
     char text[64];
     size_t len;
-    int r = confine(c, &step);
+    int r = enter_groups();
 
+    if (r == 0)
+        r = confine(c, &step);
     if (r == 0)
         return c->keep_fd;
     len = append(text, 0, sizeof text - 4, "E");

@@ -14,7 +14,7 @@ struct decode {
     struct execute_request *out;
     struct run_spec *spec;
     struct json_slice code, environment, stdin_text;
-    const json_t *files;   /* object of strings, or NULL */
+    json_t *files;         /* object of strings, or NULL */
     size_t args_env_bytes; /* so far */
     bool out_of_memory;
 };

@@ -174,7 +174,7 @@ static void decode_env_member(struct decode *d, const char *name, const json_t *
 
 static void decode_env(struct decode *d, const json_t *body)
 {
-    const json_t *value = field_optional(body, "env");
+    json_t *value = field_optional(body, "env");
     if (!value)
         return;
     if (!json_is_object(value)) {
@@ -187,10 +187,9 @@ static void decode_env(struct decode *d, const json_t *body)
         d->out_of_memory = true;
         return;
     }
-    const char *name;
-    json_t *member;
-    json_object_foreach((json_t *)value, name, member)
-    {
+    for (void *i = json_object_iter(value); i; i = json_object_iter_next(value, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *member = json_object_iter_value(i);
         if (d->args_env_bytes > LIMIT_ARGS_ENV)
             return;
         decode_env_member(d, name, member);
@@ -227,18 +226,17 @@ static void decode_cpu(struct decode *d, const json_t *limits)
 
 /* A limit that nobody enforces because its name is misspelt would be a trap, so these members are
  * the only ones of which unknown ones are refused. */
-static void refuse_unknown_limits(struct decode *d, const json_t *limits)
+static void refuse_unknown_limits(struct decode *d, json_t *limits)
 {
     static const char *const known[] = {"memory_mb",    "cpu",       "processes",
                                         "workspace_mb", "output_kb", NULL};
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)limits, name, value)
-    {
-        size_t i = 0;
-        while (known[i] && strcmp(known[i], name) != 0)
-            i++;
-        if (!known[i])
+    for (void *i = json_object_iter(limits); i; i = json_object_iter_next(limits, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *value = json_object_iter_value(i);
+        size_t n = 0;
+        while (known[n] && strcmp(known[n], name) != 0)
+            n++;
+        if (!known[n])
             violation_add(violations(d), "extra_forbidden", PLACE_IN("limits", name), value, NULL,
                           "Extra inputs are not permitted");
     }
@@ -246,7 +244,7 @@ static void refuse_unknown_limits(struct decode *d, const json_t *limits)
 
 static void decode_limits(struct decode *d, const json_t *body)
 {
-    const json_t *value = field_optional(body, "limits");
+    json_t *value = field_optional(body, "limits");
     const struct run_limits *max = &d->rules->max;
     struct run_limits *limits = &d->spec->limits;
     *limits = d->rules->usual;

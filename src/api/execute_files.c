@@ -115,10 +115,9 @@ enum request_verdict decode_file_contents(struct decode *d)
     spec->files = calloc(n, sizeof *spec->files);
     if (!spec->files)
         return REQUEST_FAILED;
-    const char *name;
-    json_t *content;
-    json_object_foreach((json_t *)d->files, name, content)
-    {
+    for (void *i = json_object_iter(d->files); i; i = json_object_iter_next(d->files, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *content = json_object_iter_value(i);
         enum request_verdict verdict = decode_file(d, name, content);
         if (verdict != REQUEST_RUN)
             return verdict;

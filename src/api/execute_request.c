@@ -44,7 +44,7 @@ static void decode_timeout(struct decode *d, const json_t *body)
 
 static void decode_files(struct decode *d, const json_t *body)
 {
-    const json_t *value = field_optional(body, "files");
+    json_t *value = field_optional(body, "files");
     if (!value)
         return;
     if (!json_is_object(value)) {
@@ -61,11 +61,12 @@ static void decode_files(struct decode *d, const json_t *body)
                       LIMIT_INPUT_FILES, json_object_size(value));
         return;
     }
-    const char *name;
-    json_t *content;
     struct json_slice ignored;
-    json_object_foreach((json_t *)value, name, content)
+    for (void *i = json_object_iter(value); i; i = json_object_iter_next(value, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *content = json_object_iter_value(i);
         field_string(&d->fields, PLACE_IN("files", name), content, &ignored);
+    }
     d->files = value;
 }
 

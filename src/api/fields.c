@@ -269,8 +269,8 @@ int field_choice(struct fields *f, struct place place, const json_t *value,
     return -1;
 }
 
-const json_t *field_optional(const json_t *object, const char *name)
+json_t *field_optional(const json_t *object, const char *name)
 {
-    const json_t *value = json_object_get(object, name);
+    json_t *value = json_object_get(object, name);
     return json_is_null(value) ? NULL : value;
 }

@@ -36,4 +36,4 @@ int field_choice(struct fields *f, struct place place, const json_t *value,
                  const char *const *choices, size_t *ret);
 
 /* The member `name` of the body: NULL when absent, or present as null. */
-const json_t *field_optional(const json_t *object, const char *name);
+json_t *field_optional(const json_t *object, const char *name);

@@ -44,10 +44,9 @@ static json_t *show_array(const struct violations *v, const json_t *input, unsig
 static json_t *show_object(const struct violations *v, json_t *input, unsigned depth)
 {
     json_t *shown = json_object();
-    const char *name;
-    json_t *value;
-    json_object_foreach(input, name, value)
-    {
+    for (void *i = json_object_iter(input); i; i = json_object_iter_next(input, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *value = json_object_iter_value(i);
         if (json_object_size(shown) == SHOWN_MEMBERS) {
             json_object_set_new(shown, "…", json_null());
             break;

@@ -49,6 +49,11 @@ void log_init(const char *part, enum log_level level, enum log_format format)
     config.colour = terminal && !(no_colour && *no_colour);
 }
 
+bool log_is_json(void)
+{
+    return config.json;
+}
+
 bool log_enabled(enum log_level level)
 {
     return level >= config.level;

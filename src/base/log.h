@@ -10,6 +10,8 @@ enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON }; /* AUTO: text if stderr is a t
 /* The program name becomes the field "part".  May be called again. */
 void log_init(const char *part, enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
+/* Whether lines are JSON objects, as settled by log_init(). */
+bool log_is_json(void);
 /* "debug", "info", "warning", "error" in any case (also "warn", "critical").  0 or -1. */
 int log_level_parse(const char *text, enum log_level *ret_level);
 

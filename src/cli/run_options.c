@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -56,7 +57,8 @@ void run_options_usage(void)
          "  --env N=VALUE  a variable of its environment; may be repeated\n"
          "  --file PATH    a file to put into its workspace; may be repeated\n"
          "  --output DIR   write the files it makes or changes to DIR\n"
-         "  --stdin        hand our standard input to it\n"
+         "  --stdin        hand our standard input to it, also when it is neither a pipe nor a "
+         "file\n"
          "  --data DIR     state directory (default /var/lib/dunlin)\n"
          "  --json         print one JSON object instead of its output\n\n"
          "The exit status is the run's own; 128 + S when signal S ended it, 124 at its deadline,\n"
@@ -204,6 +206,15 @@ static int guess_language(struct run_spec *spec, const char *path, struct err *e
                : err_set(e, ERR_INVALID, 0, "cannot tell the language of %s: use --language", path);
 }
 
+/* `producer | dunlin run FILE` and `dunlin run FILE < input` mean what they say. */
+static bool wants_stdin(const struct run_spec *spec, const char *path)
+{
+    struct stat st;
+
+    return spec->stdin_data == NULL && strcmp(path, "-") != 0 && fstat(STDIN_FILENO, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISREG(st.st_mode));
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv, struct err *e)
 {
     int option;
@@ -231,7 +242,9 @@ int run_options_parse(struct run_options *o, int argc, char **argv, struct err *
         if (add_string(&o->spec->args, &o->spec->nargs, argv[i], e) < 0)
             return -1;
     }
-    return o->spec->code != NULL ? 0 : -1;
+    if (o->spec->code == NULL)
+        return -1;
+    return wants_stdin(o->spec, argv[optind]) ? take_option(o, OPT_STDIN, NULL, e) : 0;
 }
 
 void run_options_finish(struct run_options *o)

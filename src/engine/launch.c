@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/settings.h"
 #include "engine/language.h"
 
@@ -133,7 +134,7 @@ static int ask_system_image(const struct settings *s, const struct launch_paths 
     if (pid == 0) {
         dup2(pipefd[1], STDOUT_FILENO);
         execl(program, program, "--store", store, "--runtime", runtime, "--work-dir", s->work_dir,
-              (char *)NULL);
+              log_is_json() ? "--log-json" : NULL, (char *)NULL);
         _exit(127);
     }
     close(pipefd[1]);

@@ -38,6 +38,15 @@ static int on_text(struct reader *r, const struct frame *f, enum run_outcome out
     return 0;
 }
 
+static int on_failed(const struct frame *f, struct err *e)
+{
+    char *text = text_of(f->rest, f->rest_len);
+
+    err_set(e, ERR_UNAVAILABLE, 0, "%s", text != NULL ? text : "the sandbox failed");
+    free(text);
+    return -1;
+}
+
 static int on_bad_file(struct reader *r, const struct frame *f)
 {
     free(r->result->bad_file);
@@ -132,7 +141,7 @@ static int on_frame(struct reader *r, const struct frame *f, struct err *e)
         return 0;
     }
     if (f->type == FRAME_FAILED && r->phase <= READER_READY)
-        return err_set(e, ERR_UNAVAILABLE, 0, "%.*s", (int)f->rest_len, f->rest);
+        return on_failed(f, e);
     if (r->result == NULL)
         return bad(e, "a result before it had a job");
     if (r->phase == READER_READY) {

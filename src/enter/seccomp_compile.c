@@ -9,6 +9,7 @@
  * Runs on the build machine only; trusts everything. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -66,25 +67,31 @@ static void add_clone(scmp_filter_ctx ctx)
           "clone");
 }
 
-static void add_socket(scmp_filter_ctx ctx, int family, int type)
+static void add_socket(scmp_filter_ctx ctx, int family, int type, int protocol)
 {
-    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+    check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
                            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family),
-                           SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type)),
+                           SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type),
+                           SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocol)),
           "socket");
 }
 
-/* Families by name, types by mask; raw and packet sockets, and every family that was a way out of
- * containers in 2022 to 2026 (ALG, VSOCK, RXRPC, KEY, XDP), are not among them. */
+/* Families and protocols by name, types by mask; raw and packet sockets, and every family that was
+ * a way out of containers in 2022 to 2026 (ALG, VSOCK, RXRPC, KEY, XDP), and MPTCP, are not among
+ * them. */
 static void add_sockets(scmp_filter_ctx ctx)
 {
-    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
+    static const int families[] = {AF_INET, AF_INET6};
 
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++) {
-        add_socket(ctx, families[i], SOCK_STREAM);
-        add_socket(ctx, families[i], SOCK_DGRAM);
+        add_socket(ctx, families[i], SOCK_STREAM, 0);
+        add_socket(ctx, families[i], SOCK_STREAM, IPPROTO_TCP);
+        add_socket(ctx, families[i], SOCK_DGRAM, 0);
+        add_socket(ctx, families[i], SOCK_DGRAM, IPPROTO_UDP);
     }
-    add_socket(ctx, AF_UNIX, SOCK_SEQPACKET);
+    add_socket(ctx, AF_UNIX, SOCK_STREAM, 0);
+    add_socket(ctx, AF_UNIX, SOCK_DGRAM, 0);
+    add_socket(ctx, AF_UNIX, SOCK_SEQPACKET, 0);
     /* getaddrinfo and if_nameindex ask the kernel for addresses: NETLINK_ROUTE (0) only. */
     for (unsigned type = SOCK_DGRAM; type <= SOCK_RAW; type++)
         check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,

@@ -135,6 +135,19 @@ static int resize(const struct job_state *job, struct err *e)
     return job->head.workspace_mb == 0 ? 0 : mounts_resize(&m, e);
 }
 
+/* Waits for the first word of the job.  A warm child that dies before it came is of no use to
+ * anybody: the end of this sandbox tells the server so. */
+static void await_job(const struct control *c, const struct job_start *start)
+{
+    struct pollfd fds[] = {{.fd = c->fd, .events = POLLIN},
+                           {.fd = start->status, .events = POLLIN}};
+
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    if (fds[1].revents != 0)
+        _exit(1);
+}
+
 /* Everything up to FRAME_GO.  Ends the process when the server goes away: nobody asks any more. */
 static int receive_job(struct control *c, struct job_state *job, struct err *e)
 {
@@ -199,6 +212,7 @@ _Noreturn void job_serve(struct control *c, struct job_start *start)
         control_fail(c, &e);
     control_write(c, FRAME_READY, NULL, 0, NULL, 0);
     control_flush(c);
+    await_job(c, start);
     if (receive_job(c, &job, &e) < 0 || supervise_start(&job, &e) < 0 ||
         keep_capabilities(CAPS_WATCHING, &e) < 0 || supervise_wait(&job, c->fd, &e) < 0)
         control_fail(c, &e);

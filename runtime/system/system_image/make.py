@@ -1,5 +1,6 @@
 """Brings the store up to date and says what is in it: the slow way of the script system-image."""
 
+import datetime
 import errno
 import json
 import os
@@ -143,8 +144,13 @@ class Maker:
         self.store.write_file("current.json", "\n".join(lines).encode())
 
     def _say(self, text):
-        if not self.options["--quiet"]:
-            print(text, file=sys.stderr, flush=True)
+        if self.options["--quiet"]:
+            return
+        if self.options["--log-json"]:
+            now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+            text = json.dumps({"time": now.replace("+00:00", "Z"), "level": "info",
+                               "event": "system.copy", "part": "system-image", "text": text})
+        print(text, file=sys.stderr, flush=True)
 
 
 def _write_system(plan, work):
