@@ -33,12 +33,11 @@ static bool same_array(const struct json_lift *lift, const json_t *ours, const j
 
 static bool same_object(const struct json_lift *lift, const json_t *ours, json_t *plain)
 {
-    const char *name;
-    json_t *value;
     if (json_object_size(ours) != json_object_size(plain))
         return false;
-    json_object_foreach(plain, name, value)
-    {
+    for (void *i = json_object_iter(plain); i; i = json_object_iter_next(plain, i)) {
+        const char *name = json_object_iter_key(i);
+        json_t *value = json_object_iter_value(i);
         const json_t *other = json_object_get(ours, name);
         if (!other || !same(lift, other, value))
             return false;
