@@ -1,0 +1,285 @@
+/* Tests of pool, with sandboxes that become ready or fail when the test says so. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/test_support.h"
+#include "engine/internal.h"
+
+enum { SANDBOXES = 64 };
+
+static struct engine engine;
+static struct sandbox *opening[SANDBOXES];
+static int nopening, nclosed, nunserved;
+static uint32_t last_flags;
+static struct run *begun[SANDBOXES];
+static struct sandbox *given[SANDBOXES];
+static int nbegun;
+static const char *last_reason;
+
+int sandbox_open(struct engine *en, enum spawn_kind kind, uint32_t flags)
+{
+    struct sandbox *sb = calloc(1, sizeof *sb);
+
+    *sb = (struct sandbox){.engine = en, .kind = kind, .state = SANDBOX_BUILDING};
+    opening[nopening++] = sb;
+    last_flags = flags;
+    return 0;
+}
+
+void sandbox_close(struct sandbox *sb)
+{
+    nclosed++;
+    free(sb);
+}
+
+void running_begin(struct run *run, struct sandbox *sb)
+{
+    sb->state = SANDBOX_TAKEN;
+    begun[nbegun] = run;
+    given[nbegun++] = sb;
+}
+
+void running_unserved(struct run *run, const char *why)
+{
+    nunserved++;
+    last_reason = why;
+}
+
+static struct pool *pool(void)
+{
+    return &engine.pools[SPAWN_WARM];
+}
+
+static struct sandbox *pop_opening(void)
+{
+    assert_true(nopening > 0);
+    return opening[--nopening];
+}
+
+static void become_ready(struct sandbox *sb)
+{
+    sb->state = SANDBOX_READY;
+    pool_ready(pool(), sb);
+}
+
+static void become_failed(struct sandbox *sb)
+{
+    pool_failed(pool(), sb, "no luck");
+    sandbox_close(sb);
+}
+
+static int setup(void **state)
+{
+    memset(&engine, 0, sizeof engine);
+    nopening = nclosed = nunserved = nbegun = 0;
+    pool_init(pool(), &engine, SPAWN_WARM, 3, 8);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    pool_close(pool());
+    while (nopening > 0)
+        free(opening[--nopening]);
+    while (nbegun > 0)
+        free(given[--nbegun]);
+    return 0;
+}
+
+static void fill(void)
+{
+    pool_tick(pool());
+    while (nopening > 0)
+        become_ready(pop_opening());
+}
+
+static void a_pool_fills_to_its_floor(void **state)
+{
+    pool_tick(pool());
+    assert_int_equal(nopening, 3);
+    assert_int_equal(last_flags, 0); /* in a hurry */
+    fill();
+    assert_int_equal(pool()->nready, 3);
+    pool_tick(pool());
+    assert_int_equal(nopening, 0);
+}
+
+static void only_a_few_are_made_at_once(void **state)
+{
+    static struct run runs[10];
+
+    for (size_t i = 0; i < TEST_COUNT(runs); i++)
+        pool_take(pool(), &runs[i]);
+    assert_int_equal(nopening, 4);
+    become_ready(pop_opening());
+    assert_int_equal(nopening, 4);
+}
+
+static void runs_are_served_in_order(void **state)
+{
+    static struct run runs[4];
+
+    for (size_t i = 0; i < TEST_COUNT(runs); i++)
+        pool_take(pool(), &runs[i]);
+    assert_int_equal(pool()->nwaiting, 4);
+    pool_leave(pool(), &runs[3]);
+    pool_leave(pool(), &runs[1]);
+    pool_leave(pool(), &runs[1]);
+    assert_int_equal(pool()->nwaiting, 2);
+    become_ready(pop_opening());
+    become_ready(pop_opening());
+    become_ready(pop_opening());
+    assert_int_equal(nbegun, 2);
+    assert_ptr_equal(begun[0], &runs[0]);
+    assert_ptr_equal(begun[1], &runs[2]);
+    assert_int_equal(pool()->nready, 1);
+}
+
+static void a_run_may_leave_and_another_queue_behind(void **state)
+{
+    static struct run runs[3];
+
+    pool_take(pool(), &runs[0]);
+    pool_leave(pool(), &runs[0]);
+    pool_take(pool(), &runs[1]);
+    pool_take(pool(), &runs[2]);
+    pool_leave(pool(), &runs[2]);
+    pool_take(pool(), &runs[2]);
+    become_ready(pop_opening());
+    become_ready(pop_opening());
+    assert_ptr_equal(begun[0], &runs[1]);
+    assert_ptr_equal(begun[1], &runs[2]);
+}
+
+static void no_sandbox_is_given_out_twice(void **state)
+{
+    static struct run runs[3];
+
+    fill();
+    for (size_t i = 0; i < TEST_COUNT(runs); i++)
+        pool_take(pool(), &runs[i]);
+    assert_int_equal(nbegun, 3);
+    assert_ptr_not_equal(given[0], given[1]);
+    assert_ptr_not_equal(given[1], given[2]);
+    assert_ptr_not_equal(given[0], given[2]);
+    assert_int_equal(pool()->nready, 0);
+    assert_int_equal(nopening, 3);
+}
+
+static void one_that_dies_while_it_waits_is_replaced(void **state)
+{
+    struct sandbox *dead;
+
+    fill();
+    dead = pool()->ready->next;
+    become_failed(dead);
+    assert_int_equal(pool()->nready, 2);
+    assert_int_equal(pool()->failures, 0);
+    pool_tick(pool());
+    assert_int_equal(nopening, 1);
+}
+
+static void after_a_failure_nothing_is_tried_for_a_while(void **state)
+{
+    pool_tick(pool());
+    while (nopening > 0)
+        become_failed(pop_opening());
+    assert_int_equal(pool()->failures, 3);
+    assert_int_equal(pool()->nopening, 0);
+    assert_string_equal(pool()->reason, "no luck");
+    pool_tick(pool());
+    assert_int_equal(nopening, 0);
+    pool()->retry_us = 0;
+    pool_tick(pool());
+    assert_int_equal(nopening, 3);
+    become_ready(pop_opening());
+    assert_int_equal(pool()->failures, 0);
+    assert_int_equal(pool()->retry_us, 0);
+}
+
+static void the_pause_grows_and_has_an_end(void **state)
+{
+    uint64_t last = 0;
+
+    for (int i = 0; i < 40; i++) {
+        struct sandbox sb = {.state = SANDBOX_BUILDING};
+        uint64_t now = clock_now_us();
+
+        pool()->nopening++;
+        pool_failed(pool(), &sb, "again");
+        assert_true(pool()->retry_us - now >= last / 2);
+        assert_true(pool()->retry_us - now < 2000000);
+        last = pool()->retry_us - now;
+    }
+    assert_true(last > 1000000);
+}
+
+static void a_run_does_not_wait_for_ever(void **state)
+{
+    static struct run runs[2];
+
+    pool()->enabled = false;
+    pool_take(pool(), &runs[0]);
+    pool_take(pool(), &runs[1]);
+    runs[0].waiting_since_us -= 11000000;
+    snprintf(pool()->reason, sizeof pool()->reason, "why");
+    pool_tick(pool());
+    assert_int_equal(nunserved, 1);
+    assert_string_equal(last_reason, "why");
+    assert_int_equal(pool()->nwaiting, 1);
+}
+
+static void demand_raises_the_target_up_to_its_ceiling(void **state)
+{
+    for (int i = 0; i < 50; i++) {
+        pool()->taken = 100; /* 1000 a second */
+        pool_tick(pool());
+        while (nopening > 0)
+            become_ready(pop_opening());
+    }
+    assert_int_equal(pool()->target, 8);
+    assert_int_equal(pool()->nready, 8);
+    for (int i = 0; i < 100; i++)
+        pool_tick(pool());
+    assert_int_equal(pool()->target, 3);
+    assert_true(pool()->nready <= 6); /* what a burst left is kept for the next, up to a point */
+    assert_int_equal(nclosed, 8 - pool()->nready);
+}
+
+static void spare_time_is_used_for_exercise(void **state)
+{
+    static struct run run;
+
+    fill();
+    pool_take(pool(), &run);
+    assert_int_equal(last_flags, SPAWN_EXERCISE);
+}
+
+static void a_closed_pool_is_empty_and_stays_so(void **state)
+{
+    fill();
+    pool_close(pool());
+    assert_int_equal(nclosed, 3);
+    pool_tick(pool());
+    assert_int_equal(nopening, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pool_fills_to_its_floor),
+        TEST(only_a_few_are_made_at_once),
+        TEST(runs_are_served_in_order),
+        TEST(a_run_may_leave_and_another_queue_behind),
+        TEST(no_sandbox_is_given_out_twice),
+        TEST(one_that_dies_while_it_waits_is_replaced),
+        TEST(after_a_failure_nothing_is_tried_for_a_while),
+        TEST(the_pause_grows_and_has_an_end),
+        TEST(a_run_does_not_wait_for_ever),
+        TEST(demand_raises_the_target_up_to_its_ceiling),
+        TEST(spare_time_is_used_for_exercise),
+        TEST(a_closed_pool_is_empty_and_stays_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
