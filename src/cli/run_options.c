@@ -166,7 +166,7 @@ static int take_option(struct run_options *o, int option, const char *value, str
         spec->limits.memory_mb = (uint32_t)number;
         return 0;
     case OPT_ENV:
-        if (strchr(value, '=') == NULL)
+        if (value[0] == '=' || strchr(value, '=') == NULL)
             return err_set(e, ERR_INVALID, 0, "--env wants NAME=VALUE, not '%s'", value);
         return add_string(&spec->env, &spec->nenv, value, e);
     case OPT_FILE:
@@ -193,7 +193,8 @@ static int take_option(struct run_options *o, int option, const char *value, str
 
 static int guess_language(struct run_spec *spec, const char *path, struct err *e)
 {
-    const char *dot = strrchr(path, '.');
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash != NULL ? slash : path, '.');
     const char *ending = dot != NULL ? dot + 1 : "py";
 
     if (spec->language != NULL)
