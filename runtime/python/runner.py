@@ -8,6 +8,7 @@ after, the runner may send one word back: ``R`` ready, ``V`` + text when the sta
 the code.
 """
 import _socket
+import atexit
 import os
 import struct
 import sys
@@ -125,8 +126,6 @@ def execute(path, module):
 
 def finish(status):
     """What the interpreter does at its end, except for tearing modules down: threads, atexit, flush."""
-    import atexit
-
     try:
         threading = sys.modules.get("threading")
         if threading is not None:

@@ -13,12 +13,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROFILE = os.path.join(os.path.dirname(HERE), "run.bpf")
 EXERCISE = 1
 
-# Imported ahead because they cost no fork anything (measured: design/performance.md).  Left out on
-# purpose: threading, logging, asyncio, subprocess, random and tempfile make *every* fork dearer.
+# Imported ahead because nearly every program wants them and they are small.  Each megabyte here is
+# copied, and taken down again, for every run, so what is rarer or larger (dataclasses brings inspect
+# and ast: 2 MB), or makes forks dearer (threading, logging, asyncio, subprocess), is left to the
+# runs that ask for it, or to WARM_MODULES.
 FREE_MODULES = (
-    "ast base64 bisect collections copy csv dataclasses datetime decimal fractions functools hashlib "
-    "heapq html io itertools json math operator pathlib platform pprint re string struct "
-    "textwrap time traceback types typing unicodedata urllib.parse zlib"
+    "base64 bisect collections copy datetime functools heapq io itertools json math operator random "
+    "re string struct time types typing"
 ).split()
 
 
