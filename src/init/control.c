@@ -72,6 +72,8 @@ void control_flush(struct control *c)
 
 void control_write_raw(struct control *c, const void *data, size_t len)
 {
+    if (len == 0)
+        return; /* data may be NULL */
     if (len > sizeof output - c->out_len)
         control_flush(c);
     if (len > sizeof output) {
