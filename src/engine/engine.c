@@ -106,8 +106,8 @@ void engine_health(struct engine *en, struct engine_health *ret)
 
     *ret = (struct engine_health){.idle = pool->nready, .busy = en->busy};
     ret->spawner = !en->spawner_gone && !late;
-    ret->sandbox =
-        !en->spawner_gone && (pool->nready > 0 || (en->pong_good && pool->failures == 0));
+    ret->sandbox = !en->spawner_gone &&
+                   (pool->nready > 0 || (pool->made && en->pong_good && pool->failures == 0));
     if (en->spawner_gone)
         snprintf(ret->reason, sizeof ret->reason, "the spawner is gone");
     else if (late)

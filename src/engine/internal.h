@@ -52,6 +52,7 @@ struct pool {
     uint32_t min, max, target;
     uint32_t taken;    /* since the last tick */
     double rate;       /* sandboxes taken per second, smoothed */
+    bool made;         /* one has been made since the start */
     uint32_t failures; /* in a row */
     uint64_t retry_us; /* not before */
     char reason[240];  /* of the last failure */

@@ -97,6 +97,7 @@ void pool_leave(struct pool *p, struct run *run)
 void pool_ready(struct pool *p, struct sandbox *sb)
 {
     p->nopening--;
+    p->made = true;
     p->failures = 0;
     p->retry_us = 0;
     if (p->nwaiting > 0) {

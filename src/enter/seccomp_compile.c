@@ -55,15 +55,17 @@ static void add_rows(scmp_filter_ctx ctx, uint32_t action, const struct seccomp_
 }
 
 /* clone without any namespace; clone3 hides its flags in memory, so it answers ENOSYS and every
- * libc falls back (R70). */
-static void add_clone(scmp_filter_ctx ctx)
+ * libc falls back (R70).  A run may not use CLONE_PARENT either: its child would be a sibling,
+ * which init could not wait for. */
+static void add_clone(scmp_filter_ctx ctx, bool zygote)
 {
     /* CLONE_NEWTIME is not among them: clone(2) reads that bit as part of the exit signal. */
     const scmp_datum_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID |
                                     CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+    const scmp_datum_t refused = zygote ? namespaces : namespaces | CLONE_PARENT;
 
     check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                           SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0)),
+                           SCMP_A0(SCMP_CMP_MASKED_EQ, refused, 0)),
           "clone");
 }
 
@@ -134,10 +136,10 @@ static void add_mknod(scmp_filter_ctx ctx)
     }
 }
 
-static void add_run(scmp_filter_ctx ctx)
+static void add_run(scmp_filter_ctx ctx, bool zygote)
 {
     add_rows(ctx, SCMP_ACT_ALLOW, seccomp_allowed);
-    add_clone(ctx);
+    add_clone(ctx, zygote);
     add_sockets(ctx);
     add_ioctl(ctx);
     add_mknod(ctx);
@@ -165,7 +167,7 @@ int main(int argc, char **argv)
         perror(argv[2]);
         return 1;
     }
-    add_run(ctx);
+    add_run(ctx, zygote);
     if (zygote)
         add_rows(ctx, SCMP_ACT_ALLOW, seccomp_zygote);
     else

@@ -14,6 +14,12 @@
 static char input[CONTROL_IN];
 static char output[CONTROL_OUT];
 
+void control_touch(void)
+{
+    *(volatile char *)input = 0;
+    *(volatile char *)output = 0;
+}
+
 static size_t fill(struct control *c)
 {
     ssize_t n;

@@ -15,6 +15,10 @@ struct control {
     size_t out_len;          /* what of its output buffer is not written yet */
 };
 
+/* Writes to the first page of each buffer, so that the copy after the fork is made before a client
+ * waits for it. */
+void control_touch(void);
+
 /* Waits for the next frame.  The frame's pointers are valid until the next call.  1; 0 when the
  * server went away; -1 and e when what it sent is no frame. */
 int control_read(struct control *c, struct frame *ret, struct err *e);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -20,6 +21,7 @@
 #include "wire/nest.h"
 
 #define CHUNK      (32u << 10)
+#define DIR_CHUNK  2048 /* bytes of directory entries at a time; a level of recursion each */
 #define FILE_MODE  0644
 #define DIR_MODE   0755
 #define PATH_BYTES (LIMIT_FILE_PATH + 1)
@@ -64,18 +66,21 @@ static int open_parent(int dir, char *path, const char **ret_last)
 /* Opens a new file at `name`; an older one of that name goes.  Descriptor or negative errno. */
 static int create_file(int dir, const char *name)
 {
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     char path[PATH_BYTES];
     const char *last = NULL;
     _cleanup_fd_ int parent = -1;
     int fd;
 
+    if (strchr(name, '/') == NULL && (fd = openat(dir, name, flags, FILE_MODE)) >= 0)
+        return fd; /* the usual case in one call */
     snprintf(path, sizeof path, "%s", name);
     parent = open_parent(dir, path, &last);
     if (parent < 0)
         return fd_steal(&parent);
     if (unlinkat(parent, last, 0) < 0 && errno != ENOENT)
         return -errno;
-    fd = openat(parent, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    fd = openat(parent, last, flags, FILE_MODE);
     return fd < 0 ? -errno : fd;
 }
 
@@ -232,30 +237,37 @@ static void collect_entry(struct collection *k, int dir, const char *name, const
     }
 }
 
-/* Takes over `dir`.  The depth is bounded, so the recursion is too. */
-static void collect_dir(struct collection *k, int dir, const char *prefix, unsigned depth)
+static void collect_name(struct collection *k, int dir, const char *prefix, const char *name,
+                         unsigned depth)
 {
     char path[PATH_BYTES];
-    struct dirent *entry;
-    DIR *stream = fdopendir(dir);
+    int n;
 
-    if (stream == NULL) {
-        close(dir);
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return;
-    }
-    while ((entry = readdir(stream)) != NULL) {
-        int n;
+    n = snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] != '\0' ? "/" : "", name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        skip(k, path, SKIP_TOO_DEEP);
+    else
+        collect_entry(k, dir, name, path, depth);
+}
 
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        n = snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] != '\0' ? "/" : "",
-                     entry->d_name);
-        if (n < 0 || (size_t)n >= sizeof path)
-            skip(k, path, SKIP_TOO_DEEP);
-        else
-            collect_entry(k, dirfd(stream), entry->d_name, path, depth);
+/* Takes over `dir`.  The depth is bounded, so the recursion is too.  Not readdir(3): its buffers
+ * come from malloc, and what init has never touched costs page faults while a client waits. */
+static void collect_dir(struct collection *k, int dir, const char *prefix, unsigned depth)
+{
+    _Alignas(struct dirent) char entries[DIR_CHUNK];
+    long n;
+
+    while ((n = syscall(SYS_getdents64, dir, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < n;) {
+            const struct dirent *entry = (const void *)(entries + at);
+
+            at += entry->d_reclen;
+            collect_name(k, dir, prefix, entry->d_name, depth);
+        }
     }
-    closedir(stream);
+    close(dir);
 }
 
 void files_send(struct files *f, struct control *c, const struct files_wanted *wanted)

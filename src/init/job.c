@@ -195,6 +195,20 @@ static void report(struct control *c, struct job_state *job)
     control_flush(c);
 }
 
+/* A page of this process that is written to for the first time costs a fault.  These are the ones
+ * that every job writes to; they are paid for while nobody waits. */
+static void touch_ahead(struct job_state *job)
+{
+    volatile char stack[16384];
+
+    for (size_t i = 0; i < sizeof stack; i += 4096)
+        stack[i] = 0;
+    *(volatile char *)&job->head = 0;
+    *(volatile char *)job->payload = 0;
+    *(volatile char *)&job->files.nseen = 0;
+    control_touch();
+}
+
 /* checklist */
 _Noreturn void job_serve(struct control *c, struct job_start *start)
 {
@@ -210,6 +224,7 @@ _Noreturn void job_serve(struct control *c, struct job_start *start)
     if (e.code != 0 || keep_capabilities(CAPS_WAITING, &e) < 0 ||
         files_open(&job.files, start->work_dir, &e) < 0)
         control_fail(c, &e);
+    touch_ahead(&job);
     control_write(c, FRAME_READY, NULL, 0, NULL, 0);
     control_flush(c);
     await_job(c, start);

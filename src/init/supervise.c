@@ -140,7 +140,10 @@ int supervise_start(struct job_state *job, struct err *e)
     return r;
 }
 
-static void reap(struct job_state *job, int options)
+/* Reaps children, all that are dead (WNOHANG) or all there are (0).  False when there is none left:
+ * then, once the main process has been reaped, no other process of the sandbox exists either, since
+ * whoever loses its parent becomes ours. */
+static bool reap(struct job_state *job, int options)
 {
     int status;
     pid_t pid;
@@ -151,6 +154,7 @@ static void reap(struct job_state *job, int options)
             job->wait_status = status;
         }
     }
+    return pid == 0;
 }
 
 /* The warm child's parent says how it ended. */
@@ -233,7 +237,7 @@ static int wait_for_end(struct job_state *job, int control, struct err *e)
         if (fds[2].revents != 0) {
             while (read(signals, &info, sizeof info) > 0)
                 ;
-            reap(job, WNOHANG);
+            (void)reap(job, WNOHANG);
         }
         if (fds[0].revents != 0 && read_status(job, e) < 0)
             return -1;
@@ -248,6 +252,8 @@ static int end_all(struct job_state *job, struct err *e)
     struct pollfd fd = {.fd = job->start->status, .events = POLLIN};
     int r;
 
+    if (job->ended && !reap(job, WNOHANG))
+        return 0;
     if (kill(-1, SIGKILL) < 0 && errno != ESRCH)
         return err_set(e, ERR_INTERNAL, errno, "kill");
     if (!job->ended && job->start->status >= 0) {
@@ -259,7 +265,7 @@ static int end_all(struct job_state *job, struct err *e)
         if (read_status(job, e) < 0)
             return -1;
     }
-    reap(job, 0);
+    (void)reap(job, 0);
     return 0;
 }
 

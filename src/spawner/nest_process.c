@@ -194,10 +194,9 @@ void nest_process_read(struct spawner *s)
         return;
     }
     if (n == sizeof reply && reply.op == NEST_BUILD &&
-        slot_built(s, &reply, nfds == 1 ? pidfd : -1) == 0)
+        slot_built(s, &reply, fd_steal(&pidfd)) == 0)
         return;
-    if (n != sizeof reply)
-        fd_close(&pidfd);
+    fd_close(&pidfd);
     kill_nest(s); /* nest_process_died() follows when its pidfd says so */
     if (s->nest.sock >= 0)
         spawner_unwatch(s, s->nest.sock);

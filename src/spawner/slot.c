@@ -146,6 +146,7 @@ int slot_built(struct spawner *s, const struct nest_reply *reply, int pidfd)
     if (spawner_watch(s, pidfd, EVENT_SLOT, reply->slot, &e) < 0) {
         spawner_say("%s", e.text);
         kill_sandbox(slot);
+        slot_died(s, reply->slot); /* its group tells when it really is */
         return -1;
     }
     if (slot->closing)

@@ -1,0 +1,190 @@
+/* Tests of nest_process: what a nest may say, and that anything else ends it. */
+#include "spawner/nest_process.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/test_support.h"
+#include "spawner/slot.h"
+#include "spawner/test_support.h"
+#include "wire/nest.h"
+
+static pid_t nest; /* a process that stands for it */
+
+static int setup(void **state)
+{
+    test_spawner_init(4);
+    nest = fork();
+    if (nest == 0) {
+        for (;;)
+            pause();
+    }
+    test_spawner.nest.pid = nest;
+    test_spawner.nest.pidfd = (int)syscall(SYS_pidfd_open, nest, 0);
+    return test_spawner.nest.pidfd >= 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    if (nest > 0) {
+        kill(nest, SIGKILL); /* our child, and not reaped yet */
+        waitpid(nest, NULL, 0);
+    }
+    fd_close(&test_spawner.nest.pidfd);
+    test_spawner_finish();
+    return 0;
+}
+
+static int count_open(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static bool nest_was_killed(void)
+{
+    siginfo_t info = {0};
+
+    /* Seen without being reaped; the signal needs a moment. */
+    for (int i = 0; i < 50 && info.si_pid == 0; i++) {
+        waitid(P_PID, (id_t)nest, &info, WEXITED | WNOHANG | WNOWAIT);
+        usleep(1000);
+    }
+    return info.si_pid == nest;
+}
+
+static void say(const struct nest_reply *reply, size_t len, size_t nfds)
+{
+    int fds[] = {0, 0};
+
+    assert_int_equal(fd_send(test_nest, reply, len, fds, nfds, NULL), 0);
+    nest_process_read(&test_spawner);
+}
+
+static uint32_t open_slot(void)
+{
+    struct spawn_request req = {.op = SPAWN_OPEN};
+    uint32_t number = slot_take(&test_spawner, NULL);
+    int fds[SPAWN_OPEN_FDS];
+
+    assert_int_equal(slot_build(&test_spawner, number, &req, fds, NULL), 0);
+    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+        close(fds[i]);
+    return number;
+}
+
+static void a_pong_is_passed_on_only_after_a_ping(void **state)
+{
+    struct nest_reply pong = {.op = NEST_PING, .error = 7};
+    struct spawn_reply reply;
+
+    assert_int_equal(nest_process_ping(&test_spawner), 0);
+    say(&pong, sizeof pong, 0);
+    assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), sizeof reply);
+    assert_int_equal(reply.error, 7);
+    assert_int_equal(test_spawner.pings, 0);
+    assert_false(nest_was_killed());
+    say(&pong, sizeof pong, 0);
+    assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), -1);
+    assert_true(nest_was_killed());
+}
+
+static void a_built_sandbox_is_watched(void **state)
+{
+    struct nest_reply built = {.op = NEST_BUILD, .slot = open_slot()};
+
+    assert_int_equal(fd_send(test_nest, &built, sizeof built, &test_spawner.nest.pidfd, 1, NULL),
+                     0);
+    nest_process_read(&test_spawner);
+    assert_int_equal(test_spawner.slots[0].state, SLOT_OPEN);
+    assert_false(nest_was_killed());
+}
+
+static void nonsense_ends_the_nest_and_leaves_no_descriptor(void **state)
+{
+    static const struct {
+        struct nest_reply reply;
+        size_t len, nfds;
+    } nonsense[] = {
+        {{.op = 0}, sizeof(struct nest_reply), 0},
+        {{.op = 3}, sizeof(struct nest_reply), 1},
+        {{.op = UINT32_MAX}, sizeof(struct nest_reply), 2},
+        {{.op = NEST_PING}, sizeof(struct nest_reply), 1},
+        {{.op = NEST_BUILD, .slot = 3}, sizeof(struct nest_reply), 1},
+        {{.op = NEST_BUILD, .slot = 0, .error = 5}, sizeof(struct nest_reply), 1},
+        {{.op = NEST_BUILD, .slot = 0}, sizeof(struct nest_reply), 0},
+        {{.op = NEST_BUILD, .slot = 0}, sizeof(struct nest_reply), 2},
+        {{.op = NEST_BUILD, .slot = 0}, sizeof(struct nest_reply) - 1, 1},
+        {{.op = NEST_PING}, 1, 0},
+    };
+
+    for (size_t i = 0; i < TEST_COUNT(nonsense); i++) {
+        int before;
+
+        setup(NULL);
+        open_slot();
+        assert_int_equal(nest_process_ping(&test_spawner), 0);
+        before = count_open();
+        say(&nonsense[i].reply, nonsense[i].len, nonsense[i].nfds);
+        assert_int_equal(count_open(), before);
+        assert_int_equal(test_spawner.slots[0].state, SLOT_OPENING);
+        assert_true(nest_was_killed());
+        teardown(NULL);
+    }
+}
+
+static void a_nest_that_hangs_up_is_ended(void **state)
+{
+    fd_close(&test_nest);
+    nest_process_read(&test_spawner);
+    assert_true(nest_was_killed());
+}
+
+static void its_death_answers_every_ping_and_plans_the_next_start(void **state)
+{
+    struct spawn_reply reply;
+
+    test_spawner.nest.started_us = 0; /* it has lived long */
+    assert_int_equal(nest_process_ping(&test_spawner), 0);
+    assert_int_equal(nest_process_ping(&test_spawner), 0);
+    kill(nest, SIGKILL);
+    nest_process_died(&test_spawner);
+    nest = 0; /* reaped */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), sizeof reply);
+        assert_int_equal(reply.error, EAGAIN);
+    }
+    assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), -1);
+    assert_int_equal(test_spawner.nest.pid, 0);
+    assert_int_equal(test_spawner.nest.sock, -1);
+    assert_int_equal(test_spawner.nest.pidfd, -1);
+    assert_int_equal(test_spawner.nest.failures, 0);
+    assert_true(test_spawner.nest.retry_us > 0);
+    assert_int_equal(nest_process_ping(&test_spawner), -1);
+}
+
+static void stopping_waits_for_its_death(void **state)
+{
+    nest_process_stop(&test_spawner);
+    assert_true(nest_was_killed());
+    test_spawner.nest.pid = 0;
+    nest_process_stop(&test_spawner);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_pong_is_passed_on_only_after_a_ping),
+        TEST(a_built_sandbox_is_watched),
+        cmocka_unit_test(nonsense_ends_the_nest_and_leaves_no_descriptor),
+        TEST(a_nest_that_hangs_up_is_ended),
+        TEST(its_death_answers_every_ping_and_plans_the_next_start),
+        TEST(stopping_waits_for_its_death),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
