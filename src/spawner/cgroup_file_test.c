@@ -109,7 +109,7 @@ static void a_mount_is_found_by_type_and_option(void **state)
 
 static void sweeping_removes_the_groups_and_the_base(void **state)
 {
-    char base[sizeof folder + 8], group[sizeof base + 8];
+    char base[sizeof folder + 8], group[sizeof base + 16];
 
     snprintf(base, sizeof base, "%s/base", folder);
     assert_int_equal(mkdir(base, 0755), 0);

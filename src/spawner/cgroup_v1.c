@@ -77,38 +77,40 @@ static int v1_create(struct cgroup *g, const char *name, struct err *e)
     return 0;
 }
 
-/* The limit with swap can never be below the one without, so the order depends on the direction. */
-static int limit_memory(const char *dir, int64_t bytes, bool raise, struct err *e)
+/* The limit with swap can never be below the one without, so the order depends on the direction;
+ * tried first and once more at the end, it needs not be known. */
+static int limit_memory(const char *dir, int64_t bytes, struct err *e)
 {
-    static const char *const names[] = {"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"};
+    static const char with_swap[] = "memory.memsw.limit_in_bytes";
     char path[CGROUP_PATH + 64];
 
-    snprintf(path, sizeof path, "%s/%s", dir, names[1]);
-    if (access(path, F_OK) < 0) /* a kernel without swap accounting: no swap is in use then */
-        return cgroup_file_write_number(dir, names[0], bytes, e);
-    if (cgroup_file_write_number(dir, names[raise ? 1 : 0], bytes, e) < 0)
+    snprintf(path, sizeof path, "%s/%s", dir, with_swap);
+    if (access(path, F_OK) < 0) /* a kernel without swap accounting */
+        return cgroup_file_write_number(dir, "memory.limit_in_bytes", bytes, e);
+    cgroup_file_write_number(dir, with_swap, bytes, NULL);
+    if (cgroup_file_write_number(dir, "memory.limit_in_bytes", bytes, e) < 0)
         return -1;
-    return cgroup_file_write_number(dir, names[raise ? 0 : 1], bytes, e);
+    return cgroup_file_write_number(dir, with_swap, bytes, e);
 }
 
 static int v1_limit(struct cgroup *g, const struct spawn_limits *limits, struct err *e)
 {
+    struct spawn_limits old = g->in_force;
     char dir[CGROUP_PATH];
     int64_t quota = (int64_t)limits->cpu_milli * CGROUP_CPU_PERIOD_US / 1000;
-    bool fresh = g->in_force.memory_mb == 0;
 
+    g->in_force = (struct spawn_limits){0}; /* nothing is certain if a write fails */
     group_dir(dir, g, MEMORY);
-    if (limits->memory_mb != g->in_force.memory_mb &&
-        limit_memory(dir, (int64_t)limits->memory_mb << 20,
-                     !fresh && limits->memory_mb > g->in_force.memory_mb, e) < 0)
+    if (limits->memory_mb != old.memory_mb &&
+        limit_memory(dir, (int64_t)limits->memory_mb << 20, e) < 0)
         return -1;
     group_dir(dir, g, CPU);
-    if (limits->cpu_milli != g->in_force.cpu_milli &&
+    if (limits->cpu_milli != old.cpu_milli &&
         (cgroup_file_write_number(dir, "cpu.cfs_period_us", CGROUP_CPU_PERIOD_US, e) < 0 ||
          cgroup_file_write_number(dir, "cpu.cfs_quota_us", quota, e) < 0))
         return -1;
     group_dir(dir, g, PIDS);
-    if (limits->processes != g->in_force.processes &&
+    if (limits->processes != old.processes &&
         cgroup_file_write_number(dir, "pids.max", limits->processes, e) < 0)
         return -1;
     g->in_force = *limits;

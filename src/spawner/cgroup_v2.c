@@ -145,18 +145,19 @@ static int limit_memory(const char *dir, int64_t bytes, struct err *e)
 
 static int v2_limit(struct cgroup *g, const struct spawn_limits *limits, struct err *e)
 {
+    struct spawn_limits old = g->in_force;
     char dir[CGROUP_PATH], text[64];
     uint64_t quota = (uint64_t)limits->cpu_milli * CGROUP_CPU_PERIOD_US / 1000;
 
+    g->in_force = (struct spawn_limits){0}; /* nothing is certain if a write fails */
     group_dir(dir, g);
-    if (limits->memory_mb != g->in_force.memory_mb &&
+    if (limits->memory_mb != old.memory_mb &&
         limit_memory(dir, (int64_t)limits->memory_mb << 20, e) < 0)
         return -1;
     snprintf(text, sizeof text, "%llu %d", (unsigned long long)quota, CGROUP_CPU_PERIOD_US);
-    if (limits->cpu_milli != g->in_force.cpu_milli &&
-        cgroup_file_write(dir, "cpu.max", text, e) < 0)
+    if (limits->cpu_milli != old.cpu_milli && cgroup_file_write(dir, "cpu.max", text, e) < 0)
         return -1;
-    if (limits->processes != g->in_force.processes &&
+    if (limits->processes != old.processes &&
         cgroup_file_write_number(dir, "pids.max", limits->processes, e) < 0)
         return -1;
     g->in_force = *limits;
