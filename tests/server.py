@@ -192,10 +192,12 @@ class Server:
 
     @property
     def zygotes(self):
-        """The Python processes that are children of a nest and have children or wait for jobs."""
+        """The Python processes that are children of a nest and stand in no sandbox: the middle
+        processes, which are children of the nest too, have entered one for their children."""
         nests = {one.pid for one in self.nests}
         return [one for one in self.tree()
-                if one.parent in nests and one.comm.startswith("python")]
+                if one.parent in nests and one.comm.startswith("python")
+                and host.namespace(one.pid, "pid") == host.namespace(one.pid, "pid_for_children")]
 
     def all_gone(self, seconds=2.0):
         """Waits until every process ever noticed is dead."""

@@ -26,7 +26,7 @@
 #include "init/supervise.h"
 #include "wire/nest.h"
 
-#define READY_TIMEOUT_MS 10000 /* a zygote that needs longer for one fork is stuck */
+#define READY_TIMEOUT_MS 5000 /* a zygote that needs longer for one fork is stuck */
 
 #define CAP_BIT(cap) (1u << (cap))
 /* Until the job starts: write files as their owner (CHOWN, DAC_OVERRIDE), resize the storage
