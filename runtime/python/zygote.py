@@ -57,12 +57,19 @@ def make_hooks():
     return Hooks(*(ctypes.cast(f, ctypes.c_void_p) for f in names))
 
 
-def serve(work_dir):
+def heap_range():
+    """First and last address of libc's heap; (0, 0) if it has none."""
+    with open("/proc/self/maps") as f:
+        for line in f:
+            if line.endswith("[heap]\n"):
+                return tuple(int(word, 16) for word in line.split()[0].split("-"))
+    return 0, 0
+
+
+def serve(library, work_dir):
     """Wait to be forked.  Returns (job descriptor, flags), only ever in a child inside its sandbox."""
     with open(PROFILE, "rb") as f:
         profile = f.read()
-    # PyDLL keeps the interpreter lock: the child wakes up holding it.
-    library = ctypes.PyDLL(os.path.join(HERE, "_zygote.so"))
     flags = ctypes.c_uint(0)
     hooks = make_hooks()
     gc.collect()
@@ -75,12 +82,19 @@ def serve(work_dir):
 
 def main():
     work_dir, modules = sys.argv[1], sys.argv[2]
+    # PyDLL keeps the interpreter lock: a child wakes up holding it.
+    library = ctypes.PyDLL(os.path.join(HERE, "_zygote.so"))
+    names = [name for name in modules.split(",") if name]
+    if names:
+        library.dunlin_arena_install(ctypes.pythonapi.PyObject_SetArenaAllocator)
     import runner
 
     import_modules(FREE_MODULES)
-    import_modules(name for name in modules.split(",") if name)
+    import_modules(names)
     runner.rehearse()
-    job, flags = serve(work_dir)
+    if names:
+        library.dunlin_arena_collapse(*map(ctypes.c_size_t, heap_range()))
+    job, flags = serve(library, work_dir)
     runner.run(job, work_dir, bool(flags & EXERCISE))
 
 
