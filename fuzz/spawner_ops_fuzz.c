@@ -1,0 +1,296 @@
+/* sources: src/spawner/ops.c src/spawner/slot.c src/spawner/policy.c src/spawner/nest_process.c
+ * src/spawner/cgroup.c src/spawner/cgroup_v1.c src/spawner/cgroup_v2.c src/spawner/cgroup_file.c
+ * src/enter/stage.c src/base/fd.c src/base/err.c src/base/clock.c */
+/* Fuzzes the root process between a server and a nest that have both been taken over: whatever they
+ * say and whenever, no slot serves two sandboxes at once, none is free while its group has members,
+ * no limit passes its ceiling, and no descriptor is lost.
+ *
+ * The input is a list of steps, each a byte and what it needs. */
+#include <stdint.h>
+
+#include "spawner/nest_process.h"
+#include "spawner/ops.h"
+#include "spawner/slot.h"
+#include "spawner/test_support.h"
+#include "wire/nest.h"
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            abort();                                                                               \
+    } while (0)
+
+enum { SLOTS = 6, FDS_SEEN = 128 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    const uint8_t *data;
+    size_t len;
+};
+
+/* What the server believes: which slots it was given and has not seen free since. */
+static bool given[SLOTS], closed[SLOTS];
+static uint32_t renewed[SLOTS]; /* when it was given */
+static uint32_t last_built;     /* the slot the nest was last told to build in */
+
+static uint8_t take_byte(struct input *in)
+{
+    if (in->len == 0)
+        return 0;
+    in->len--;
+    return *in->data++;
+}
+
+static void take_bytes(struct input *in, void *out, size_t len)
+{
+    size_t n = in->len < len ? in->len : len;
+
+    memset(out, 0, len);
+    memcpy(out, in->data, n);
+    in->data += n;
+    in->len -= n;
+}
+
+static int count_open(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < FDS_SEEN; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* -- the server -------------------------------------------------------------------------------- */
+
+static void on_reply(const struct spawn_reply *reply, size_t nfds)
+{
+    if (reply->op != SPAWN_OPEN || reply->error != 0) {
+        CHECK(nfds == 0);
+        return;
+    }
+    CHECK(nfds == SPAWN_OPEN_FDS && reply->slot < SLOTS && !given[reply->slot]);
+    given[reply->slot] = true;
+    closed[reply->slot] = false;
+    renewed[reply->slot] = test_groups[reply->slot].renewed;
+}
+
+static void hear_replies(void)
+{
+    struct spawn_reply reply;
+    int fds[SPAWN_OPEN_FDS];
+    size_t nfds;
+
+    fd_set_nonblock(test_server, NULL);
+    while (fd_recv(test_server, &reply, sizeof reply, fds, SPAWN_OPEN_FDS, &nfds, NULL) ==
+           sizeof reply) {
+        for (size_t i = 0; i < nfds; i++)
+            close(fds[i]);
+        on_reply(&reply, nfds);
+    }
+}
+
+static int ask(const void *req, size_t len)
+{
+    struct spawn_request copy;
+
+    CHECK(send(test_server, req, len, 0) == (ssize_t)len);
+    if (ops_serve(&test_spawner) < 0)
+        return -1;
+    CHECK(len == sizeof copy);
+    memcpy(&copy, req, sizeof copy);
+    if (copy.op == SPAWN_CLOSE) {
+        CHECK(copy.slot < SLOTS && given[copy.slot] && !closed[copy.slot]);
+        closed[copy.slot] = true;
+    }
+    return 0;
+}
+
+static int ask_anything(struct input *in)
+{
+    char bytes[sizeof(struct spawn_request) + 1];
+    size_t len = take_byte(in) % 8 == 0 ? sizeof bytes : sizeof(struct spawn_request);
+
+    take_bytes(in, bytes, len);
+    return ask(bytes, len);
+}
+
+static int ask_sensibly(struct input *in)
+{
+    struct spawn_request req = {.op = take_byte(in) % 5u + SPAWN_OPEN,
+                                .slot = take_byte(in) % SLOTS,
+                                .kind = take_byte(in) & 1u,
+                                .limits = {.memory_mb = take_byte(in) * 8u,
+                                           .cpu_milli = take_byte(in) * 16u,
+                                           .processes = take_byte(in) * 2u}};
+
+    return ask(&req, sizeof req);
+}
+
+/* -- the nest ---------------------------------------------------------------------------------- */
+
+static void hear_requests(void)
+{
+    int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
+    struct nest_request req;
+    size_t nfds;
+
+    while (fd_recv(test_nest, &req, sizeof req, fds, NEST_BUILD_FDS(NEST_GROUPS_MAX), &nfds,
+                   NULL) == sizeof req) {
+        for (size_t i = 0; i < nfds; i++)
+            close(fds[i]);
+        CHECK(nfds == (req.op == NEST_BUILD ? NEST_BUILD_FDS(req.groups) : 0));
+        if (req.op == NEST_BUILD)
+            last_built = req.slot;
+    }
+}
+
+/* Descriptors as a nest may send them: something that can be watched, and something that cannot. */
+static size_t make_descriptors(uint8_t choice, int fds[static 2])
+{
+    size_t n = choice % 4 == 3 ? 2 : choice % 4 == 2 ? 0 : 1;
+
+    for (size_t i = 0; i < n; i++)
+        fds[i] = choice & 0x10 ? open("/proc/self/exe", O_RDONLY | O_CLOEXEC) : dup(test_server);
+    return n;
+}
+
+static void answer(const void *reply, size_t len, uint8_t choice)
+{
+    int fds[2] = {-1, -1};
+    size_t nfds = make_descriptors(choice, fds);
+
+    fd_send(test_nest, reply, len, fds, nfds, NULL);
+    fd_close(&fds[0]);
+    fd_close(&fds[1]);
+    nest_process_read(&test_spawner);
+}
+
+static void answer_anything(struct input *in)
+{
+    char bytes[sizeof(struct nest_reply) + 1];
+    uint8_t choice = take_byte(in);
+    size_t len = choice & 0x20 ? sizeof bytes : sizeof(struct nest_reply);
+
+    take_bytes(in, bytes, len);
+    answer(bytes, len, choice);
+}
+
+static void answer_sensibly(struct input *in)
+{
+    uint8_t choice = take_byte(in);
+    struct nest_reply reply = {.op = choice & 0x80 ? NEST_PING : NEST_BUILD,
+                               .slot = choice & 0x40 ? take_byte(in) % SLOTS : last_built,
+                               .error = choice % 4 == 2 ? ENOMEM : 0};
+
+    answer(&reply, sizeof reply, choice);
+}
+
+static void restart_nest(void)
+{
+    int pair[2];
+
+    nest_process_died(&test_spawner);
+    fd_close(&test_nest);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+    test_spawner.nest.sock = pair[0];
+    test_spawner.nest.pid = 1;
+    test_nest = pair[1];
+}
+
+/* -- what must hold ---------------------------------------------------------------------------- */
+
+static void check_slot(uint32_t i)
+{
+    const struct slot *slot = &test_spawner.slots[i];
+    const struct spawn_limits *l = &test_groups[i].limits, *c = &test_spawner.config.ceilings;
+
+    CHECK((slot->pidfd >= 0) == (slot->state == SLOT_OPEN));
+    CHECK(l->memory_mb <= c->memory_mb && l->cpu_milli <= c->cpu_milli);
+    CHECK(l->processes <= c->processes);
+    if (slot->state == SLOT_DRAINING)
+        CHECK(closed[i]);
+    if (slot->state == SLOT_FREE && given[i]) {
+        CHECK(closed[i] && test_groups[i].processes == 0);
+        CHECK(test_groups[i].renewed > renewed[i]);
+        given[i] = false;
+    }
+}
+
+static void check_all(void)
+{
+    uint32_t nfree = 0, ndraining = 0;
+
+    for (uint32_t i = 0; i < test_spawner.nslots; i++) {
+        check_slot(i);
+        nfree += test_spawner.slots[i].state == SLOT_FREE;
+        ndraining += test_spawner.slots[i].state == SLOT_DRAINING;
+    }
+    CHECK(ndraining == test_spawner.ndraining);
+    for (uint32_t i = test_spawner.first_free; i != SLOT_NONE; i = test_spawner.slots[i].next_free)
+        CHECK(test_spawner.slots[i].state == SLOT_FREE && nfree-- > 0);
+    CHECK(nfree == 0);
+}
+
+static int take_step(struct input *in)
+{
+    uint8_t step = take_byte(in), number = step >> 4;
+    struct slot *slot = &test_spawner.slots[number % SLOTS];
+
+    switch (step % 10) {
+    case 0:
+        return ask_anything(in);
+    case 1:
+    case 2:
+        return ask_sensibly(in);
+    case 3:
+        answer_anything(in);
+        break;
+    case 4:
+    case 5:
+        answer_sensibly(in);
+        break;
+    case 6:
+        if (slot->state == SLOT_OPEN)
+            slot_died(&test_spawner, number % SLOTS);
+        break;
+    case 7:
+        /* Only where somebody lives can somebody enter. */
+        if (slot->state != SLOT_FREE)
+            test_groups[number % SLOTS].processes = (int)(take_byte(in) % 3) - 1;
+        break;
+    case 8:
+        slot_drain(&test_spawner);
+        break;
+    default:
+        test_create_fails = number == 1;
+        test_limit_fails = number == 2;
+        test_renew_fails = number == 3;
+        test_watch_fails = number == 4;
+        if (number == 5)
+            restart_nest();
+        if (number == 6)
+            test_spawner.nest.pid = test_spawner.nest.pid == 0;
+    }
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = {data, size};
+    int before = count_open(), r = 0;
+
+    memset(given, 0, sizeof given);
+    memset(closed, 0, sizeof closed);
+    last_built = 0;
+    test_spawner_init(SLOTS);
+    while (in.len > 0 && r == 0) {
+        r = take_step(&in);
+        hear_replies();
+        hear_requests();
+        check_all();
+    }
+    test_spawner_finish();
+    CHECK(count_open() == before);
+    return 0;
+}
