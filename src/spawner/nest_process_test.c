@@ -2,6 +2,7 @@
 #include "spawner/nest_process.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -17,6 +18,7 @@ static int setup(void **state)
     test_spawner_init(4);
     nest = fork();
     if (nest == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
             pause();
     }

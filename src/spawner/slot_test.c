@@ -2,6 +2,7 @@
 #include "spawner/slot.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -63,6 +64,7 @@ static pid_t start_sleeper(int *ret_pidfd)
     pid_t pid = fork();
 
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
             pause();
     }

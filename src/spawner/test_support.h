@@ -58,6 +58,11 @@ static inline int test_limit(struct cgroup *g, const struct spawn_limits *limits
     return 0;
 }
 
+static inline int test_weight(struct cgroup *g, uint32_t percent, struct err *e)
+{
+    return 0;
+}
+
 static inline int test_renew(struct cgroup *g, struct err *e)
 {
     if (test_refuse(&test_renew_fails, e) < 0)
@@ -85,6 +90,7 @@ static inline int test_count(struct cgroup *g)
 static const struct cgroup_ops test_cgroups = {.version = 2,
                                                .create = test_create,
                                                .limit = test_limit,
+                                               .weight = test_weight,
                                                .renew = test_renew,
                                                .reset = test_reset,
                                                .usage = test_usage,
