@@ -10,7 +10,7 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROFILE = os.path.join(os.path.dirname(HERE), "run.bpf")
+PROFILE = os.path.join(os.path.dirname(HERE), "child.bpf")
 EXERCISE = 1
 
 # Imported ahead because nearly every program wants them and they are small.  Each megabyte here is

@@ -25,9 +25,14 @@
 #define RETRY_DOUBLINGS   6 /* at most 3.2 s between attempts */
 #define OOM_SCORE_HIGHEST "1000"
 
-/* The environment of an interpreter is an allow-list of our own (R14). */
-static const char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp",
-                                          "LANG=C.UTF-8", "OPENBLAS_NUM_THREADS=1", NULL};
+/* The environment of an interpreter is an allow-list of our own (R14).  LD_BIND_NOW: what the
+ * loader resolves here, it need not resolve, and thereby copy pages for, in every child. */
+static const char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                                          "HOME=/tmp",
+                                          "LANG=C.UTF-8",
+                                          "LD_BIND_NOW=1",
+                                          "OPENBLAS_NUM_THREADS=1",
+                                          NULL};
 
 /* A zygote's memory is worth less than the builder's: the kernel takes it first. */
 static void prefer_as_oom_victim(void)

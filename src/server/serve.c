@@ -28,8 +28,9 @@
 
 #define DRAIN_MS     8000 /* runs in progress may end after SIGTERM */
 #define SIGNALS      2
-#define POOL_THREADS "2" /* decoding of large bodies, off the loop */
-#define ARENAS       1   /* of malloc: each costs address space and keeps what it freed */
+#define PRIORITY     (-10) /* nice value */
+#define POOL_THREADS "2"   /* decoding of large bodies, off the loop */
+#define ARENAS       1     /* of malloc: each costs address space and keeps what it freed */
 #define MMAP_THRESHOLD                                                                             \
     (128 << 10) /* larger blocks go back to the kernel as soon as they are free */
 
@@ -206,6 +207,9 @@ static int start(struct server *s, struct err *e)
     mallopt(M_ARENA_MAX, ARENAS);
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     raise_descriptors();
+    /* Both parts use little of the CPU, and everybody waits for them (R52); the spawner inherits
+     * it. Where the priority may not be raised, things only get slower. */
+    (void)setpriority(PRIO_PROCESS, 0, PRIORITY);
     s->landlock_abi = lockdown_landlock_abi();
     if (uv_loop_init(&s->loop) != 0)
         return err_set(e, ERR_INTERNAL, 0, "event loop");

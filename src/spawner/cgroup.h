@@ -12,6 +12,10 @@
 #include "wire/spawn.h"
 
 #define CGROUP_CPU_PERIOD_US 100000
+/* Percent of a run's share.  A sandbox that is being made, or rehearses, steps aside for one that
+ * somebody waits for: a lighter group is preempted when a heavier one wakes up. */
+#define CGROUP_WEIGHT_RUN     100
+#define CGROUP_WEIGHT_WAITING 25
 
 struct cgroup_usage {
     uint64_t cpu_us;      /* all processes, dead ones included */
@@ -29,6 +33,7 @@ struct cgroup {
     int files[CGROUP_FILES_MAX]; /* kept open by the back end, which knows their meaning */
     struct cgroup_usage base;    /* counters that cannot be set to zero, at the last reset */
     struct spawn_limits in_force;
+    uint32_t percent; /* weight in force, 0: not set yet */
 };
 
 struct cgroup_ops {
@@ -37,8 +42,8 @@ struct cgroup_ops {
     int (*open)(const char *base, struct err *e);
     int (*create)(struct cgroup *g, const char *name, struct err *e);
     int (*limit)(struct cgroup *g, const struct spawn_limits *limits, struct err *e);
-    /* Share of the CPU relative to a run's 1. */
-    int (*weight)(struct cgroup *g, uint32_t weight, struct err *e);
+    /* Share of the CPU, in percent of a run's. */
+    int (*weight)(struct cgroup *g, uint32_t percent, struct err *e);
     /* Between two sandboxes, when no process is left: makes the group as good as new. */
     int (*renew)(struct cgroup *g, struct err *e);
     /* Just before the run starts: counters to zero. */

@@ -117,12 +117,15 @@ static int v1_limit(struct cgroup *g, const struct spawn_limits *limits, struct 
     return 0;
 }
 
-static int v1_weight(struct cgroup *g, uint32_t weight, struct err *e)
+static int v1_weight(struct cgroup *g, uint32_t percent, struct err *e)
 {
     char dir[CGROUP_PATH];
 
+    if (g->percent == percent)
+        return 0;
+    g->percent = percent;
     group_dir(dir, g, CPU);
-    return cgroup_file_write_number(dir, "cpu.shares", (int64_t)weight * 1024, e);
+    return cgroup_file_write_number(dir, "cpu.shares", (int64_t)percent * 1024 / 100, e);
 }
 
 /* Counters as the kernel has them, since the group was made. */

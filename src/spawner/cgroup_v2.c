@@ -164,12 +164,15 @@ static int v2_limit(struct cgroup *g, const struct spawn_limits *limits, struct 
     return 0;
 }
 
-static int v2_weight(struct cgroup *g, uint32_t weight, struct err *e)
+static int v2_weight(struct cgroup *g, uint32_t percent, struct err *e)
 {
     char dir[CGROUP_PATH];
 
+    if (g->percent == percent)
+        return 0;
+    g->percent = percent;
     group_dir(dir, g);
-    return cgroup_file_write_number(dir, "cpu.weight", (int64_t)weight * 100, e);
+    return cgroup_file_write_number(dir, "cpu.weight", percent, e);
 }
 
 static int read_counters(const struct cgroup *g, struct cgroup_usage *ret, struct err *e)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,7 +31,6 @@
 #define NAMESPACES                                                                                 \
     (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 #define NEST_SOCK       3
-#define NEST_WEIGHT     8 /* the builder and the zygote serve everybody: ahead of busy runs */
 #define NEST_MEMORY_MB  2048
 #define NEST_PROCESSES  4096
 #define OOM_SCORE       "500" /* ahead of the server and us, behind the runs (R50) */
@@ -57,7 +57,7 @@ int nest_process_prepare(struct spawner *s, struct err *e)
         return -1;
     if (s->cgroups->create(&s->nest.group, "nest", e) < 0 ||
         s->cgroups->limit(&s->nest.group, &limits, e) < 0 ||
-        s->cgroups->weight(&s->nest.group, NEST_WEIGHT, e) < 0)
+        s->cgroups->weight(&s->nest.group, CGROUP_WEIGHT_RUN, e) < 0)
         return -1;
     return 0;
 }
@@ -86,6 +86,10 @@ static _Noreturn void become_nest(struct spawner *s, int sock, int go)
         if (write(s->nest.group.procs[i], "0", 1) != 1)
             goto fail;
     }
+    /* The spawner's own priority is not for runs (R17). */
+    step = "priority";
+    if (setpriority(PRIO_PROCESS, 0, 0) < 0)
+        goto fail;
     step = "oom score";
     if (write_text("/proc/self/oom_score_adj", OOM_SCORE) < 0)
         goto fail;
@@ -193,8 +197,7 @@ void nest_process_read(struct spawner *s)
         ops_pong(s, reply.error);
         return;
     }
-    if (n == sizeof reply && reply.op == NEST_BUILD &&
-        slot_built(s, &reply, fd_steal(&pidfd)) == 0)
+    if (n == sizeof reply && reply.op == NEST_BUILD && slot_built(s, &reply, fd_steal(&pidfd)) == 0)
         return;
     fd_close(&pidfd);
     kill_nest(s); /* nest_process_died() follows when its pidfd says so */

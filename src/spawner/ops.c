@@ -58,7 +58,8 @@ static int do_start(struct spawner *s, const struct spawn_request *req)
 
     if (policy_clamp(&s->config, &limits) < 0)
         reply.error = ERANGE;
-    else if (s->cgroups->limit(group, &limits, &e) < 0 || s->cgroups->reset(group, &e) < 0)
+    else if (s->cgroups->weight(group, CGROUP_WEIGHT_RUN, &e) < 0 ||
+             s->cgroups->limit(group, &limits, &e) < 0 || s->cgroups->reset(group, &e) < 0)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("start: slot %u: %s", req->slot, e.text);

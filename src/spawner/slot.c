@@ -43,7 +43,8 @@ static uint32_t make_slot(struct spawner *s, struct err *e)
     snprintf(name, sizeof name, "s%u", number);
     slot->pidfd = -1;
     if (s->cgroups->create(&slot->group, name, e) < 0 ||
-        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0) {
+        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0 ||
+        s->cgroups->weight(&slot->group, CGROUP_WEIGHT_WAITING, e) < 0) {
         cgroup_finish(&slot->group);
         return SLOT_NONE;
     }
@@ -188,9 +189,10 @@ void slot_nest_died(struct spawner *s)
 
 static int make_as_new(struct spawner *s, struct slot *slot, struct err *e)
 {
-    return s->cgroups->renew(&slot->group, e) < 0
-               ? -1
-               : s->cgroups->limit(&slot->group, &s->config.defaults, e);
+    if (s->cgroups->renew(&slot->group, e) < 0 ||
+        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0)
+        return -1;
+    return s->cgroups->weight(&slot->group, CGROUP_WEIGHT_WAITING, e);
 }
 
 void slot_drain(struct spawner *s)

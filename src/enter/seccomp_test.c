@@ -1,0 +1,207 @@
+/* Tests of the compiled seccomp programs, each question asked in a process that has loaded one.
+ *
+ * usage: seccomp_test RUN.bpf ZYGOTE.bpf */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/test_support.h"
+
+enum { INSTRUCTIONS_MAX = 4096, BROKEN = 255 };
+
+static struct sock_filter code[2][INSTRUCTIONS_MAX];
+static struct sock_fprog run = {.filter = code[0]}, zygote = {.filter = code[1]};
+
+static void load(struct sock_fprog *program, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, program->filter, sizeof code[0]);
+
+    if (n <= 0 || n % (ssize_t)sizeof code[0][0] != 0)
+        abort();
+    program->len = (unsigned short)(n / (ssize_t)sizeof code[0][0]);
+    close(fd);
+}
+
+/* The errno of a call under the program, 0 if the kernel did it. */
+static int ask(const struct sock_fprog *program, long number, const long *args)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pid_t self = getpid();
+        long r;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0)
+            _exit(BROKEN);
+        r = syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+        /* A child that the call made says nothing. */
+        _exit(getpid() != self || r >= 0 ? 0 : errno);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_not_equal(WEXITSTATUS(status), BROKEN);
+    return WEXITSTATUS(status);
+}
+
+#define ASK(program, number, ...) ask(program, number, (const long[6]){__VA_ARGS__})
+
+static void processes_and_threads_can_be_made(void **state)
+{
+    assert_int_equal(ASK(&run, SYS_clone, SIGCHLD), 0);
+    assert_int_equal(ASK(&zygote, SYS_clone, SIGCHLD), 0);
+}
+
+static void no_namespace_can_be_made(void **state)
+{
+    static const long flags[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
+                                 CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+
+    for (size_t i = 0; i < TEST_COUNT(flags); i++) {
+        assert_int_equal(ASK(&run, SYS_clone, flags[i] | SIGCHLD), ENOSYS);
+        assert_int_equal(ASK(&zygote, SYS_clone, flags[i] | SIGCHLD), ENOSYS);
+    }
+    assert_int_equal(ASK(&run, SYS_clone3, 0, 0), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_unshare, CLONE_NEWUSER), EPERM);
+    assert_int_equal(ASK(&run, SYS_setns, -1, 0), EPERM);
+}
+
+/* A warm run's parent lives outside its pid namespace.  A sibling that the run gave to that parent
+ * would not be waited for by init, and its exit status would be read by the nest. */
+static void no_child_can_be_given_to_the_parent(void **state)
+{
+    assert_int_equal(ASK(&run, SYS_clone, CLONE_PARENT | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK(&zygote, SYS_clone, CLONE_PARENT | SIGCHLD), 0);
+}
+
+static void everyday_sockets_can_be_made(void **state)
+{
+    static const long sockets[][3] = {
+        {AF_UNIX, SOCK_STREAM, 0},
+        {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0},
+        {AF_UNIX, SOCK_SEQPACKET, 0},
+        {AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0},
+        {AF_INET, SOCK_STREAM, IPPROTO_TCP},
+        {AF_INET, SOCK_DGRAM, 0},
+        {AF_INET, SOCK_DGRAM, IPPROTO_UDP},
+        {AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0},
+    };
+
+    for (size_t i = 0; i < TEST_COUNT(sockets); i++)
+        assert_int_equal(ASK(&run, SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]), 0);
+}
+
+/* Each of these is kernel code that no program here needs; some would be loaded as a module at the
+ * word of a sandbox. */
+static void other_sockets_cannot(void **state)
+{
+    static const long sockets[][3] = {
+        {AF_INET, SOCK_RAW, IPPROTO_ICMP},
+        {AF_INET, SOCK_DGRAM, IPPROTO_ICMP},
+        {AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP},
+        {AF_INET, SOCK_STREAM, IPPROTO_SCTP},
+        {AF_INET6, SOCK_STREAM, IPPROTO_SCTP},
+        {AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */},
+        {AF_INET, SOCK_STREAM, 256 /* IPPROTO_SMC */},
+        {AF_INET, SOCK_DGRAM, 115 /* IPPROTO_L2TP */},
+        {AF_INET6, SOCK_DGRAM, IPPROTO_UDPLITE},
+        {AF_INET, SOCK_DCCP, IPPROTO_DCCP},
+        {AF_PACKET, SOCK_RAW, 0},
+        {AF_PACKET, SOCK_DGRAM, 0},
+        {AF_NETLINK, SOCK_RAW, 9 /* NETLINK_AUDIT */},
+        {AF_NETLINK, SOCK_RAW, 12 /* NETLINK_NETFILTER */},
+        {38 /* AF_ALG */, SOCK_SEQPACKET, 0},
+        {40 /* AF_VSOCK */, SOCK_STREAM, 0},
+        {33 /* AF_RXRPC */, SOCK_DGRAM, AF_INET},
+        {44 /* AF_XDP */, SOCK_RAW, 0},
+        {43 /* AF_SMC */, SOCK_STREAM, 0},
+        {15 /* AF_KEY */, SOCK_RAW, 2},
+        {30 /* AF_TIPC */, SOCK_STREAM, 0},
+        {29 /* AF_CAN */, SOCK_DGRAM, 0},
+    };
+
+    for (size_t i = 0; i < TEST_COUNT(sockets); i++)
+        assert_int_equal(ASK(&run, SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]),
+                         ENOSYS);
+}
+
+static void bits_that_the_kernel_ignores_do_not_help(void **state)
+{
+    const long high = 1l << 32;
+
+    assert_int_equal(ASK(&run, SYS_socket, high | 38, SOCK_SEQPACKET, 0), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_socket, AF_INET, SOCK_STREAM, high | IPPROTO_SCTP), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_ioctl, 0, high | TIOCSTI), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_clone, high | CLONE_NEWUSER | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_prctl, high | PR_SET_MM), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_personality, high), ENOSYS);
+}
+
+static void terminals_cannot_be_typed_into(void **state)
+{
+    assert_int_equal(ASK(&run, SYS_ioctl, -1, TIOCSTI), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_ioctl, -1, 0x541c /* TIOCLINUX */), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_ioctl, -1, TIOCGWINSZ), EBADF);
+    assert_int_equal(ASK(&run, SYS_ioctl, -1, FIONREAD), EBADF);
+}
+
+/* The system files lie on the host's disk, and a sandbox can open them. */
+static void the_hosts_disk_cannot_be_made_to_sync(void **state)
+{
+    assert_int_equal(ASK(&run, SYS_syncfs, -1), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_sync, 0), ENOSYS);
+    assert_int_equal(ASK(&run, SYS_fsync, -1), EBADF);
+}
+
+static void nobody_can_supervise_or_be_supervised(void **state)
+{
+    assert_int_equal(
+        ASK(&run, SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
+        ENOSYS);
+    assert_int_equal(ASK(&run, SYS_ptrace, 0), EPERM);
+    assert_int_equal(ASK(&run, SYS_pidfd_getfd, -1, 0, 0), EPERM);
+    assert_int_equal(ASK(&run, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0), EFAULT);
+}
+
+static void only_a_zygote_may_join_a_sandbox(void **state)
+{
+    assert_int_equal(ASK(&zygote, SYS_setns, -1, 0), EBADF);
+    assert_int_equal(ASK(&zygote, SYS_unshare, 0), ENOSYS);
+    assert_int_equal(ASK(&zygote, SYS_mount, 0, 0, 0), ENOSYS);
+    assert_int_equal(ASK(&zygote, SYS_ptrace, 0), ENOSYS);
+    assert_int_equal(ASK(&zygote, SYS_bpf, 0), ENOSYS);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_and_threads_can_be_made),
+        cmocka_unit_test(no_namespace_can_be_made),
+        cmocka_unit_test(no_child_can_be_given_to_the_parent),
+        cmocka_unit_test(everyday_sockets_can_be_made),
+        cmocka_unit_test(other_sockets_cannot),
+        cmocka_unit_test(bits_that_the_kernel_ignores_do_not_help),
+        cmocka_unit_test(terminals_cannot_be_typed_into),
+        cmocka_unit_test(the_hosts_disk_cannot_be_made_to_sync),
+        cmocka_unit_test(nobody_can_supervise_or_be_supervised),
+        cmocka_unit_test(only_a_zygote_may_join_a_sandbox),
+    };
+
+    if (argc != 3)
+        return 2;
+    load(&run, argv[1]);
+    load(&zygote, argv[2]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
