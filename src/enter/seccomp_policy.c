@@ -16,8 +16,8 @@ const struct seccomp_row seccomp_allowed[] = {
                                              "fchownat utime utimes futimesat utimensat"},
     {"extended attributes; the tmpfs limits them",
      "getxattr lgetxattr fgetxattr setxattr fsetxattr listxattr removexattr"},
-    {"durability and hints; on a tmpfs without effect",
-     "fsync fdatasync syncfs sync_file_range fadvise64 readahead cachestat"},
+    {"durability and hints, one file at a time; on a tmpfs without effect",
+     "fsync fdatasync sync_file_range fadvise64 readahead cachestat"},
     {"watching files: node, file watchers",
      "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
     {"current directory", "chdir fchdir getcwd"},
@@ -72,6 +72,7 @@ const struct seccomp_row seccomp_refused[] = {
     {"the kernel's keyring is not per sandbox", "add_key request_key keyctl"},
     {"file handles pass by the directory checks", "open_by_handle_at name_to_handle_at"},
     {"references to pages: Dirty Pipe, Copy Fail", "splice vmsplice tee"},
+    {"all of the host's disk, on which the system files lie", "sync syncfs"},
     {"the host's own business",
      "init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct "
      "syslog sethostname setdomainname quotactl quotactl_fd fanotify_init vhangup"},

@@ -1,6 +1,7 @@
-/* Tests of the compiled seccomp programs, each question asked in a process that has loaded one.
+/* Tests of the compiled seccomp programs, each question asked in a process that has loaded them as
+ * a cold run, a warm run or a zygote has.
  *
- * usage: seccomp_test RUN.bpf ZYGOTE.bpf */
+ * usage: seccomp_test RUN.bpf ZYGOTE.bpf CHILD.bpf */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -18,23 +19,40 @@
 #include "base/test_support.h"
 
 enum { INSTRUCTIONS_MAX = 4096, BROKEN = 255 };
+enum { RUN, ZYGOTE, CHILD, PROGRAMS };
 
-static struct sock_filter code[2][INSTRUCTIONS_MAX];
-static struct sock_fprog run = {.filter = code[0]}, zygote = {.filter = code[1]};
+static struct sock_filter code[PROGRAMS][INSTRUCTIONS_MAX];
+static struct sock_fprog programs[PROGRAMS];
 
-static void load(struct sock_fprog *program, const char *path)
+/* Which programs a process has loaded. */
+#define IN_COLD   (1u << RUN)
+#define IN_WARM   (1u << ZYGOTE | 1u << CHILD)
+#define IN_ZYGOTE (1u << ZYGOTE)
+
+static void load(int i, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = read(fd, program->filter, sizeof code[0]);
+    ssize_t n = read(fd, code[i], sizeof code[i]);
 
-    if (n <= 0 || n % (ssize_t)sizeof code[0][0] != 0)
+    if (n <= 0 || n % (ssize_t)sizeof code[i][0] != 0)
         abort();
-    program->len = (unsigned short)(n / (ssize_t)sizeof code[0][0]);
+    programs[i] = (struct sock_fprog){(unsigned short)(n / (ssize_t)sizeof code[i][0]), code[i]};
     close(fd);
 }
 
-/* The errno of a call under the program, 0 if the kernel did it. */
-static int ask(const struct sock_fprog *program, long number, const long *args)
+static void lock_in(unsigned where)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        _exit(BROKEN);
+    for (int i = 0; i < PROGRAMS; i++) {
+        if ((where & 1u << i) != 0 &&
+            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[i]) < 0)
+            _exit(BROKEN);
+    }
+}
+
+/* The errno of a call, 0 if the kernel did it. */
+static int ask(unsigned where, long number, const long *args)
 {
     int status;
     pid_t pid = fork();
@@ -43,9 +61,7 @@ static int ask(const struct sock_fprog *program, long number, const long *args)
         pid_t self = getpid();
         long r;
 
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program) < 0)
-            _exit(BROKEN);
+        lock_in(where);
         r = syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
         /* A child that the call made says nothing. */
         _exit(getpid() != self || r >= 0 ? 0 : errno);
@@ -56,12 +72,25 @@ static int ask(const struct sock_fprog *program, long number, const long *args)
     return WEXITSTATUS(status);
 }
 
-#define ASK(program, number, ...) ask(program, number, (const long[6]){__VA_ARGS__})
+/* The answer to a run, which must not depend on how it was started. */
+static int ask_run(long number, const long *args)
+{
+    int cold = ask(IN_COLD, number, args), warm = ask(IN_WARM, number, args);
+
+    /* A refusal is a refusal. */
+    if ((cold == EPERM && warm == ENOSYS) || (cold == ENOSYS && warm == EPERM))
+        return cold;
+    assert_int_equal(cold, warm);
+    return cold;
+}
+
+#define ASK(number, ...)        ask_run(number, (const long[6]){__VA_ARGS__})
+#define ASK_ZYGOTE(number, ...) ask(IN_ZYGOTE, number, (const long[6]){__VA_ARGS__})
 
 static void processes_and_threads_can_be_made(void **state)
 {
-    assert_int_equal(ASK(&run, SYS_clone, SIGCHLD), 0);
-    assert_int_equal(ASK(&zygote, SYS_clone, SIGCHLD), 0);
+    assert_int_equal(ASK(SYS_clone, SIGCHLD), 0);
+    assert_int_equal(ASK_ZYGOTE(SYS_clone, SIGCHLD), 0);
 }
 
 static void no_namespace_can_be_made(void **state)
@@ -70,20 +99,19 @@ static void no_namespace_can_be_made(void **state)
                                  CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
 
     for (size_t i = 0; i < TEST_COUNT(flags); i++) {
-        assert_int_equal(ASK(&run, SYS_clone, flags[i] | SIGCHLD), ENOSYS);
-        assert_int_equal(ASK(&zygote, SYS_clone, flags[i] | SIGCHLD), ENOSYS);
+        assert_int_equal(ASK(SYS_clone, flags[i] | SIGCHLD), ENOSYS);
+        assert_int_equal(ASK_ZYGOTE(SYS_clone, flags[i] | SIGCHLD), ENOSYS);
     }
-    assert_int_equal(ASK(&run, SYS_clone3, 0, 0), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_unshare, CLONE_NEWUSER), EPERM);
-    assert_int_equal(ASK(&run, SYS_setns, -1, 0), EPERM);
+    assert_int_equal(ASK(SYS_clone3, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_unshare, CLONE_NEWUSER), EPERM);
 }
 
 /* A warm run's parent lives outside its pid namespace.  A sibling that the run gave to that parent
  * would not be waited for by init, and its exit status would be read by the nest. */
 static void no_child_can_be_given_to_the_parent(void **state)
 {
-    assert_int_equal(ASK(&run, SYS_clone, CLONE_PARENT | SIGCHLD), ENOSYS);
-    assert_int_equal(ASK(&zygote, SYS_clone, CLONE_PARENT | SIGCHLD), 0);
+    assert_int_equal(ASK(SYS_clone, CLONE_PARENT | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK_ZYGOTE(SYS_clone, CLONE_PARENT | SIGCHLD), 0);
 }
 
 static void everyday_sockets_can_be_made(void **state)
@@ -100,7 +128,7 @@ static void everyday_sockets_can_be_made(void **state)
     };
 
     for (size_t i = 0; i < TEST_COUNT(sockets); i++)
-        assert_int_equal(ASK(&run, SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]), 0);
+        assert_int_equal(ASK(SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]), 0);
 }
 
 /* Each of these is kernel code that no program here needs; some would be loaded as a module at the
@@ -133,55 +161,64 @@ static void other_sockets_cannot(void **state)
     };
 
     for (size_t i = 0; i < TEST_COUNT(sockets); i++)
-        assert_int_equal(ASK(&run, SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]),
-                         ENOSYS);
+        assert_int_equal(ASK(SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]), ENOSYS);
 }
 
 static void bits_that_the_kernel_ignores_do_not_help(void **state)
 {
     const long high = 1l << 32;
 
-    assert_int_equal(ASK(&run, SYS_socket, high | 38, SOCK_SEQPACKET, 0), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_socket, AF_INET, SOCK_STREAM, high | IPPROTO_SCTP), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_ioctl, 0, high | TIOCSTI), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_clone, high | CLONE_NEWUSER | SIGCHLD), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_prctl, high | PR_SET_MM), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_personality, high), ENOSYS);
+    assert_int_equal(ASK(SYS_socket, high | 38, SOCK_SEQPACKET, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_socket, AF_INET, SOCK_STREAM, high | IPPROTO_SCTP), ENOSYS);
+    assert_int_equal(ASK(SYS_ioctl, 0, high | TIOCSTI), ENOSYS);
+    assert_int_equal(ASK(SYS_clone, high | CLONE_NEWUSER | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK(SYS_prctl, high | PR_SET_MM), ENOSYS);
+    assert_int_equal(ASK(SYS_personality, high), ENOSYS);
+}
+
+/* What a warm run has inherited from its zygote is taken away again. */
+static void a_run_may_not_do_what_its_zygote_did(void **state)
+{
+    assert_int_equal(ASK(SYS_setns, -1, 0), EPERM);
+    assert_int_equal(ASK(SYS_landlock_create_ruleset, 0, 0, 1), EPERM);
+    assert_int_equal(ASK(SYS_landlock_restrict_self, -1, 0), EPERM);
+    assert_int_equal(ASK(SYS_prctl, PR_CAPBSET_DROP, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_prctl, PR_SET_SECUREBITS, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_prctl, 1l << 32 | PR_SET_SECUREBITS, 0), ENOSYS);
 }
 
 static void terminals_cannot_be_typed_into(void **state)
 {
-    assert_int_equal(ASK(&run, SYS_ioctl, -1, TIOCSTI), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_ioctl, -1, 0x541c /* TIOCLINUX */), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_ioctl, -1, TIOCGWINSZ), EBADF);
-    assert_int_equal(ASK(&run, SYS_ioctl, -1, FIONREAD), EBADF);
+    assert_int_equal(ASK(SYS_ioctl, -1, TIOCSTI), ENOSYS);
+    assert_int_equal(ASK(SYS_ioctl, -1, 0x541c /* TIOCLINUX */), ENOSYS);
+    assert_int_equal(ASK(SYS_ioctl, -1, TIOCGWINSZ), EBADF);
+    assert_int_equal(ASK(SYS_ioctl, -1, FIONREAD), EBADF);
 }
 
 /* The system files lie on the host's disk, and a sandbox can open them. */
 static void the_hosts_disk_cannot_be_made_to_sync(void **state)
 {
-    assert_int_equal(ASK(&run, SYS_syncfs, -1), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_sync, 0), ENOSYS);
-    assert_int_equal(ASK(&run, SYS_fsync, -1), EBADF);
+    assert_int_equal(ASK(SYS_syncfs, -1), EPERM);
+    assert_int_equal(ASK(SYS_sync, 0), EPERM);
+    assert_int_equal(ASK(SYS_fsync, -1), EBADF);
 }
 
 static void nobody_can_supervise_or_be_supervised(void **state)
 {
-    assert_int_equal(
-        ASK(&run, SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
-        ENOSYS);
-    assert_int_equal(ASK(&run, SYS_ptrace, 0), EPERM);
-    assert_int_equal(ASK(&run, SYS_pidfd_getfd, -1, 0, 0), EPERM);
-    assert_int_equal(ASK(&run, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0), EFAULT);
+    assert_int_equal(ASK(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0),
+                     ENOSYS);
+    assert_int_equal(ASK(SYS_ptrace, 0), EPERM);
+    assert_int_equal(ASK(SYS_pidfd_getfd, -1, 0, 0), EPERM);
+    assert_int_equal(ASK(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0), EFAULT);
 }
 
 static void only_a_zygote_may_join_a_sandbox(void **state)
 {
-    assert_int_equal(ASK(&zygote, SYS_setns, -1, 0), EBADF);
-    assert_int_equal(ASK(&zygote, SYS_unshare, 0), ENOSYS);
-    assert_int_equal(ASK(&zygote, SYS_mount, 0, 0, 0), ENOSYS);
-    assert_int_equal(ASK(&zygote, SYS_ptrace, 0), ENOSYS);
-    assert_int_equal(ASK(&zygote, SYS_bpf, 0), ENOSYS);
+    assert_int_equal(ASK_ZYGOTE(SYS_setns, -1, 0), EBADF);
+    assert_int_equal(ASK_ZYGOTE(SYS_unshare, 0), EPERM);
+    assert_int_equal(ASK_ZYGOTE(SYS_mount, 0, 0, 0), EPERM);
+    assert_int_equal(ASK_ZYGOTE(SYS_ptrace, 0), EPERM);
+    assert_int_equal(ASK_ZYGOTE(SYS_bpf, 0), EPERM);
 }
 
 int main(int argc, char **argv)
@@ -193,15 +230,16 @@ int main(int argc, char **argv)
         cmocka_unit_test(everyday_sockets_can_be_made),
         cmocka_unit_test(other_sockets_cannot),
         cmocka_unit_test(bits_that_the_kernel_ignores_do_not_help),
+        cmocka_unit_test(a_run_may_not_do_what_its_zygote_did),
         cmocka_unit_test(terminals_cannot_be_typed_into),
         cmocka_unit_test(the_hosts_disk_cannot_be_made_to_sync),
         cmocka_unit_test(nobody_can_supervise_or_be_supervised),
         cmocka_unit_test(only_a_zygote_may_join_a_sandbox),
     };
 
-    if (argc != 3)
+    if (argc != 1 + PROGRAMS)
         return 2;
-    load(&run, argv[1]);
-    load(&zygote, argv[2]);
+    for (int i = 0; i < PROGRAMS; i++)
+        load(i, argv[1 + i]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
