@@ -151,8 +151,8 @@ def finish(status):
 def rehearse():
     """Do once what every run does, on ``rehearsal.py`` and a job of its own.
 
-    After a fork, the first write to a memory page copies it.  A child that rehearses while it waits
-    has those copies made before anybody waits for it.
+    The zygote does it to be warm itself, and a probe child does it so that ``pages`` can learn which
+    memory a run touches.
     """
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsal.py")
     env = [os.fsencode(name) + b"=" + os.fsencode(value) for name, value in os.environ.items()]
@@ -173,10 +173,8 @@ def rehearse():
     sys.stderr.flush()
 
 
-def run(fd, work_dir, rehearsed):
+def run(fd, work_dir):
     """Take the job that init sends to ``fd`` and run it; does not return."""
-    if rehearsed:
-        rehearse()
     reseed()
     os.write(fd, b"R")
     sock, payload = receive(fd)
@@ -196,4 +194,4 @@ def run(fd, work_dir, rehearsed):
 
 
 if __name__ == "__main__":
-    run(3, os.getcwd(), False)
+    run(3, os.getcwd())

@@ -9,9 +9,11 @@ import gc
 import os
 import sys
 
+import pages
+import runner
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROFILE = os.path.join(os.path.dirname(HERE), "child.bpf")
-EXERCISE = 1
 
 # Imported ahead because nearly every program wants them and they are small.  Each megabyte here is
 # copied, and taken down again, for every run, so what is rarer or larger (dataclasses brings inspect
@@ -67,17 +69,17 @@ def heap_range():
 
 
 def serve(library, work_dir):
-    """Wait to be forked.  Returns (job descriptor, flags), only ever in a child inside its sandbox."""
+    """Wait to be forked.  Returns the job descriptor, only ever in a child inside its sandbox."""
     with open(PROFILE, "rb") as f:
         profile = f.read()
-    flags = ctypes.c_uint(0)
     hooks = make_hooks()
     gc.collect()
     gc.freeze()  # so that collections in a child do not write to, and thereby copy, these objects
-    job = library.dunlin_serve(
-        ctypes.byref(hooks), profile, len(profile) // 8, os.fsencode(work_dir), ctypes.byref(flags)
+    ranges = pages.learn(runner.rehearse)
+    library.dunlin_prefault(ranges, len(ranges) // pages.RANGE.size)
+    return library.dunlin_serve(
+        ctypes.byref(hooks), profile, len(profile) // 8, os.fsencode(work_dir)
     )
-    return job, flags.value
 
 
 def main():
@@ -87,15 +89,12 @@ def main():
     names = [name for name in modules.split(",") if name]
     if names:
         library.dunlin_arena_install(ctypes.pythonapi.PyObject_SetArenaAllocator)
-    import runner
-
     import_modules(FREE_MODULES)
     import_modules(names)
     runner.rehearse()
     if names:
         library.dunlin_arena_collapse(*map(ctypes.c_size_t, heap_range()))
-    job, flags = serve(library, work_dir)
-    runner.run(job, work_dir, bool(flags & EXERCISE))
+    runner.run(serve(library, work_dir), work_dir)
 
 
 main()

@@ -75,12 +75,21 @@ struct engine *engine_create(uv_loop_t *loop, const struct engine_config *config
     uv_timer_init(loop, &en->tick);
     en->tick.data = en;
     uv_timer_start(&en->tick, on_tick, 0, TICK_MS);
+    uv_timer_init(loop, &en->refill);
+    en->refill.data = en;
     return en;
+}
+
+static void on_refill_closed(uv_handle_t *handle)
+{
+    free(handle->data);
 }
 
 static void on_tick_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct engine *en = handle->data;
+
+    uv_close((uv_handle_t *)&en->refill, on_refill_closed);
 }
 
 void engine_destroy(struct engine *en)

@@ -33,7 +33,7 @@ struct sandbox {
 };
 
 /* Asks for one; pool_ready() or pool_failed() follows.  -1 when out of memory. */
-int sandbox_open(struct engine *en, enum spawn_kind kind, uint32_t flags);
+int sandbox_open(struct engine *en, enum spawn_kind kind);
 /* Ends it and frees it.  Safe from its own callbacks. */
 void sandbox_close(struct sandbox *sb);
 /* Starts to watch stdout and stderr for its run. */
@@ -63,6 +63,8 @@ void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t
 void pool_take(struct pool *p, struct run *run);
 /* The run does not want one any more. */
 void pool_leave(struct pool *p, struct run *run);
+/* A run has ended: a good moment to replace what was taken. */
+void pool_refill_soon(struct pool *p);
 void pool_ready(struct pool *p, struct sandbox *sb);
 /* It could not be made, or died while it waited; the caller closes it. */
 void pool_failed(struct pool *p, struct sandbox *sb, const char *why);
@@ -109,6 +111,7 @@ struct engine {
     struct spawner_client *spawner;
     struct pool pools[2]; /* by enum spawn_kind */
     uv_timer_t tick;
+    uv_timer_t refill; /* runs out a moment after a run has ended */
     uint64_t ticks;
     uint64_t pinged_us; /* 0: no ping under way */
     bool pong_good;

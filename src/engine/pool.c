@@ -17,6 +17,7 @@
 #define FAILURES_LOUD   3    /* in a row, before it is more than a warning */
 #define RETRY_FIRST_US  10000
 #define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
+#define REFILL_DELAY_MS 1        /* after the end of a run: its answer goes out first */
 #define GIVE_UP_US      10000000 /* a run waits so long for a sandbox */
 
 void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t min, uint32_t max)
@@ -26,13 +27,6 @@ void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t
     p->waiting_tail = &p->waiting;
 }
 
-/* Exercised children answer sooner and cost more to make: only while there is time (design:
- * performance.md, "what follows", 2). */
-static uint32_t opening_flags(const struct pool *p)
-{
-    return p->nwaiting == 0 && p->nready * 2 >= p->target ? SPAWN_EXERCISE : 0;
-}
-
 static void refill(struct pool *p)
 {
     uint32_t want = p->target + p->nwaiting;
@@ -40,10 +34,18 @@ static void refill(struct pool *p)
     if (!p->enabled || clock_now_us() < p->retry_us)
         return;
     while (p->nready + p->nopening < want && p->nopening < OPENING_MAX) {
-        if (sandbox_open(p->engine, p->kind, opening_flags(p)) < 0)
+        if (sandbox_open(p->engine, p->kind) < 0)
             return;
         p->nopening++;
     }
+}
+
+static void pool_on_refill(uv_timer_t *timer)
+{
+    struct engine *en = timer->data;
+
+    for (size_t i = 0; i < 2; i++)
+        refill(&en->pools[i]);
 }
 
 static struct sandbox *pop_ready(struct pool *p)
@@ -78,7 +80,18 @@ void pool_take(struct pool *p, struct run *run)
         p->waiting_tail = &run->next;
         p->nwaiting++;
     }
-    refill(p);
+    /* Making a sandbox takes a core for longer than most runs need one: while there are others, the
+     * replacement waits until this run has ended (pool_refill_soon, or the next tick). */
+    if (p->nready * 2 < p->target)
+        refill(p);
+}
+
+void pool_refill_soon(struct pool *p)
+{
+    struct engine *en = p->engine;
+
+    if (!uv_is_active((uv_handle_t *)&en->refill))
+        uv_timer_start(&en->refill, pool_on_refill, REFILL_DELAY_MS, 0);
 }
 
 void pool_leave(struct pool *p, struct run *run)

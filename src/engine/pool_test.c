@@ -10,19 +10,17 @@ enum { SANDBOXES = 64 };
 static struct engine engine;
 static struct sandbox *opening[SANDBOXES];
 static int nopening, nclosed, nunserved;
-static uint32_t last_flags;
 static struct run *begun[SANDBOXES];
 static struct sandbox *given[SANDBOXES];
 static int nbegun;
 static const char *last_reason;
 
-int sandbox_open(struct engine *en, enum spawn_kind kind, uint32_t flags)
+int sandbox_open(struct engine *en, enum spawn_kind kind)
 {
     struct sandbox *sb = calloc(1, sizeof *sb);
 
     *sb = (struct sandbox){.engine = en, .kind = kind, .state = SANDBOX_BUILDING};
     opening[nopening++] = sb;
-    last_flags = flags;
     return 0;
 }
 
@@ -97,7 +95,6 @@ static void a_pool_fills_to_its_floor(void **state)
 {
     pool_tick(pool());
     assert_int_equal(nopening, 3);
-    assert_int_equal(last_flags, 0); /* in a hurry */
     fill();
     assert_int_equal(pool()->nready, 3);
     pool_tick(pool());
@@ -246,13 +243,15 @@ static void demand_raises_the_target_up_to_its_ceiling(void **state)
     assert_int_equal(nclosed, 8 - pool()->nready);
 }
 
-static void spare_time_is_used_for_exercise(void **state)
+static void what_is_taken_is_replaced_when_its_run_has_ended(void **state)
 {
-    static struct run run;
+    static struct run run[2];
 
-    fill();
-    pool_take(pool(), &run);
-    assert_int_equal(last_flags, SPAWN_EXERCISE);
+    fill(); /* three */
+    pool_take(pool(), &run[0]);
+    assert_int_equal(nopening, 0); /* two are left: the run goes first */
+    pool_take(pool(), &run[1]);
+    assert_int_equal(nopening, 2); /* one is left: no time to lose */
 }
 
 static void a_closed_pool_is_empty_and_stays_so(void **state)
@@ -278,7 +277,7 @@ int main(void)
         TEST(the_pause_grows_and_has_an_end),
         TEST(a_run_does_not_wait_for_ever),
         TEST(demand_raises_the_target_up_to_its_ceiling),
-        TEST(spare_time_is_used_for_exercise),
+        TEST(what_is_taken_is_replaced_when_its_run_has_ended),
         TEST(a_closed_pool_is_empty_and_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,6 +53,7 @@ static void finish(struct run *run)
     }
     run->engine->busy--;
     uv_timer_stop(&run->timer);
+    pool_refill_soon(run->pool);
     tell(&run->timer);
 }
 

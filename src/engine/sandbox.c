@@ -139,9 +139,9 @@ static void on_opened(void *data, const struct spawn_reply *reply, int *fds)
         fail(sb, &e);
 }
 
-int sandbox_open(struct engine *en, enum spawn_kind kind, uint32_t flags)
+int sandbox_open(struct engine *en, enum spawn_kind kind)
 {
-    struct spawn_request req = {.op = SPAWN_OPEN, .kind = kind, .flags = flags};
+    struct spawn_request req = {.op = SPAWN_OPEN, .kind = kind};
     struct sandbox *sb = calloc(1, sizeof *sb);
 
     if (sb == NULL)

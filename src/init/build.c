@@ -106,7 +106,7 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
 static int call_zygote(const struct nest *nest, const struct build *b, struct job_start *start,
                        struct err *e)
 {
-    struct nest_join join = {.flags = b->request->flags, .groups = b->request->groups};
+    struct nest_join join = {.groups = b->request->groups};
     _cleanup_fd_ int self = (int)syscall(SYS_pidfd_open, 1, 0);
     _cleanup_fd_ int job = start->job_peer;
     _cleanup_fd_ int status = -1;

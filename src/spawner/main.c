@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -195,6 +196,7 @@ int main(void)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    umask(022); /* the operator's may hide the stage from those who shall live on it */
     if (prepare(&spawner, &e) == 0) {
         serve(&spawner);
     } else {

@@ -89,7 +89,6 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
     struct nest_request build = {.op = NEST_BUILD,
                                  .slot = number,
                                  .kind = req->kind,
-                                 .flags = req->flags & SPAWN_EXERCISE,
                                  .workspace_mb = s->config.defaults.workspace_mb,
                                  .groups = slot->group.nprocs};
     int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)] = {-1, -1, -1};

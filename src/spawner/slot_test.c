@@ -135,7 +135,7 @@ static void the_longest_unused_slot_comes_first(void **state)
 
 static void building_hands_over_three_channels_and_the_groups(void **state)
 {
-    struct spawn_request req = {.op = SPAWN_OPEN, .kind = SPAWN_WARM, .flags = UINT32_MAX};
+    struct spawn_request req = {.op = SPAWN_OPEN, .kind = SPAWN_WARM};
     uint32_t number = slot_take(&test_spawner, NULL);
     int ours[SPAWN_OPEN_FDS], theirs[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
     struct nest_request build;
@@ -150,7 +150,6 @@ static void building_hands_over_three_channels_and_the_groups(void **state)
     assert_int_equal(build.op, NEST_BUILD);
     assert_int_equal(build.slot, number);
     assert_int_equal(build.kind, SPAWN_WARM);
-    assert_int_equal(build.flags, SPAWN_EXERCISE);
     assert_int_equal(build.workspace_mb, 32);
     assert_int_equal(build.groups, 1);
     assert_int_equal(nfds, NEST_BUILD_FDS(1));

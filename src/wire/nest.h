@@ -24,8 +24,7 @@ enum nest_op { NEST_BUILD = 1, NEST_PING };
 struct nest_request {
     uint32_t op;
     uint32_t slot;
-    uint32_t kind;  /* enum spawn_kind */
-    uint32_t flags; /* SPAWN_EXERCISE */
+    uint32_t kind; /* enum spawn_kind */
     uint32_t workspace_mb;
     uint32_t groups;
 };
@@ -41,7 +40,6 @@ struct nest_reply {
 /* To the zygote, with descriptors: pidfd of the sandbox's init, stdout, stderr, job socket, status
  * pipe, then the groups. */
 struct nest_join {
-    uint32_t flags; /* SPAWN_EXERCISE */
     uint32_t groups;
 };
 #define NEST_JOIN_FDS(groups) (5 + (groups))

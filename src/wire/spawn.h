@@ -39,7 +39,7 @@ struct spawn_config {
 };
 
 enum spawn_op {
-    SPAWN_OPEN = 1, /* kind, flags -> slot and three descriptors: control, stdout, stderr */
+    SPAWN_OPEN = 1, /* kind -> slot and three descriptors: control, stdout, stderr */
     SPAWN_START,    /* slot, limits (0 = default): put in force, counters to zero */
     SPAWN_USAGE,    /* slot -> counters since SPAWN_START */
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
@@ -48,13 +48,10 @@ enum spawn_op {
 
 enum spawn_kind { SPAWN_COLD = 0, SPAWN_WARM = 1 };
 
-#define SPAWN_EXERCISE (1u << 0) /* the warm child runs a dummy program before it reports ready */
-
 struct spawn_request {
     uint32_t op;
     uint32_t slot;
     uint32_t kind;
-    uint32_t flags;
     struct spawn_limits limits;
 };
 
