@@ -78,11 +78,18 @@ def reseed():
 
 
 def set_world(args, env):
-    """argv and environment of the user's program."""
-    os.environ.clear()
-    for item in env:
-        name, _, value = item.partition(b"=")
-        os.environb[name] = value
+    """argv and environment of the user's program.
+
+    A zygote has the usual environment already (see zygote.py), so there is mostly nothing to set.
+    """
+    wanted = dict(item.split(b"=", 1) for item in env)
+    have = os.environb
+    if wanted != dict(have):
+        for name in set(have) - set(wanted):
+            del have[name]
+        for name, value in wanted.items():
+            if have.get(name) != value:
+                have[name] = value
     sys.argv = [os.fsdecode(a) for a in args]
     sys.orig_argv = [sys.executable, *sys.argv]
 

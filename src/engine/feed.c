@@ -96,12 +96,13 @@ static int add_job(struct buf *b, const struct run_spec *spec, const struct feed
 {
     struct frame_job job = {.flags = job_flags(spec, config->warm),
                             .timeout_ms = spec->timeout_ms,
-                            .workspace_mb = spec->limits.workspace_mb,
                             .nargs = (uint32_t)spec->nargs,
                             .max_file_size = spec->max_file_size};
     _cleanup_buf_ struct buf p;
     int r;
 
+    if (spec->limits.workspace_mb != config->workspace_mb)
+        job.workspace_mb = spec->limits.workspace_mb;
     buf_init(&p, FRAME_PAYLOAD_MAX);
     r = buf_append(&p, &job, sizeof job) | add_string(&p, spec->language->main_file);
     r |= add_string(&p, policy_names[spec->language->policy ? spec->policy : POLICY_OFF]);

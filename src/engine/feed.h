@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -18,7 +19,8 @@ struct feed {
 
 struct feed_config {
     const char *work_dir;
-    bool warm; /* the interpreter waits already: no argv */
+    bool warm;             /* the interpreter waits already: no argv */
+    uint32_t workspace_mb; /* as the sandbox was built */
 };
 
 /* Prepares everything up to FRAME_GO.  The spec must live until the feed is done. */

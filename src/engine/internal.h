@@ -88,7 +88,9 @@ struct run {
     uint64_t discarded; /* bytes of output beyond the limit */
     size_t output_max;  /* bytes of one stream */
     uint32_t attempts;
-    bool waits_for_limits; /* the job is sent when they are in force */
+    bool waits_for_limits;   /* the job is sent when they are in force */
+    uint64_t sampled_us;     /* when counters were read ahead of the verdict, 0: not */
+    unsigned closed_outputs; /* of stdout and stderr */
     bool usage_asked, usage_known;
     bool cancelled;
     bool finished;

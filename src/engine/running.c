@@ -14,12 +14,13 @@
 #include "engine/internal.h"
 #include "engine/language.h"
 
-#define FEED_MS      10000         /* for handing a job over */
-#define GRACE_MS     400           /* init ends a run at its deadline; this much later we do */
-#define COLLECT_MS   10000         /* for the files of a run that has ended */
-#define DISCARD_MAX  (64ull << 20) /* output beyond its limit that a run may still waste */
-#define ATTEMPTS_MAX 3             /* sandboxes that may be lost before the job was handed over */
-#define NAMESPACES   "user,pid,mount,net,ipc,uts,cgroup"
+#define FEED_MS       10000 /* for handing a job over */
+#define GRACE_MS      400   /* init ends a run at its deadline; this much later we do */
+#define SAMPLE_MAX_US 5000  /* counters this much older than the verdict still tell the truth */
+#define COLLECT_MS    10000 /* for the files of a run that has ended */
+#define DISCARD_MAX   (64ull << 20) /* output beyond its limit that a run may still waste */
+#define ATTEMPTS_MAX  3             /* sandboxes that may be lost before the job was handed over */
+#define NAMESPACES    "user,pid,mount,net,ipc,uts,cgroup"
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -96,6 +97,16 @@ static size_t keep_output(struct run *run, int channel, const char *data, size_t
     return n;
 }
 
+static void sample_usage(struct run *run);
+
+/* A program that ends closes its output just before its memory is taken down. */
+static void on_closed_output(struct run *run, int channel)
+{
+    uv_poll_stop(&run->sandbox->polls[channel]);
+    if (++run->closed_outputs == 2 && run->sandbox->reader.phase < READER_ENDED)
+        sample_usage(run);
+}
+
 /* Reads once; false when there is nothing (more) to read. */
 static bool read_output(struct run *run, int channel)
 {
@@ -107,7 +118,7 @@ static bool read_output(struct run *run, int channel)
         return true;
     if (n <= 0) {
         if (n == 0)
-            uv_poll_stop(&run->sandbox->polls[channel]);
+            on_closed_output(run, channel);
         return false;
     }
     kept = keep_output(run, channel, en->input, (size_t)n);
@@ -147,29 +158,65 @@ static void on_overdue(uv_timer_t *timer)
 
 /* -- the verdict ------------------------------------------------------------------------------- */
 
-static void on_usage(void *data, const struct spawn_reply *reply, int *fds)
+static void keep_usage(struct run *run, const struct spawn_reply *reply)
 {
-    struct run *run = data;
-
-    run->usage_known = true;
     run->result.cpu_us = reply->cpu_us;
     run->result.memory_peak = reply->memory_peak;
     if (reply->oom_kills > 0)
         run->result.limits_hit |= RUN_HIT_MEMORY;
     if (reply->pids_hits > 0)
         run->result.limits_hit |= RUN_HIT_PROCESSES;
+}
+
+static void on_usage(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+
+    keep_usage(run, reply);
+    run->usage_known = true;
     running_control(run);
+}
+
+static void on_sample(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+
+    if (!run->usage_known && !run->usage_asked && reply->error == 0) {
+        keep_usage(run, reply);
+        run->sampled_us = clock_now_us();
+    }
+}
+
+static void request_usage(struct run *run, spawner_answer *answer)
+{
+    struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
+
+    spawner_request(run->engine->spawner, &req, answer, run);
+}
+
+/* The counters of a run that seems to be ending, so that its verdict need not wait for them. */
+static void sample_usage(struct run *run)
+{
+    request_usage(run, on_sample);
+}
+
+/* Whether a sample is as good as asking again: the run has ended by itself, and at once. */
+static bool sample_counts(const struct run *run)
+{
+    return run->sampled_us != 0 && run->result.outcome == RUN_EXITED &&
+           clock_now_us() - run->sampled_us < SAMPLE_MAX_US;
 }
 
 static void ask_usage(struct run *run)
 {
-    struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
-
     if (run->usage_asked)
         return;
     run->usage_asked = true;
     uv_timer_start(&run->timer, on_overdue, COLLECT_MS, 0);
-    spawner_request(run->engine->spawner, &req, on_usage, run);
+    if (sample_counts(run))
+        run->usage_known = true;
+    else
+        request_usage(run, on_usage);
 }
 
 /* Everybody who could write is dead: what the pipes hold is all there will be. */
@@ -189,7 +236,8 @@ void running_control(struct run *run)
         return;
     if (!run->usage_known && run->result.outcome != RUN_BAD_FILE) {
         ask_usage(run);
-        return;
+        if (!run->usage_known)
+            return;
     }
     if (phase != READER_DONE)
         return;
@@ -223,6 +271,8 @@ static void try_another(struct run *run)
     feed_finish(&run->feed);
     run->sandbox = NULL;
     run->usage_asked = false;
+    run->sampled_us = 0;
+    run->closed_outputs = 0;
     sandbox_close(sb);
     pool_take(run->pool, run);
 }
@@ -298,19 +348,26 @@ static void on_limits(void *data, const struct spawn_reply *reply, int *fds)
     }
 }
 
-static void ask_limits(struct run *run)
+/* The defaults are in force already; anything else must be before the run starts. */
+static bool needs_limits(const struct run *run)
 {
     const struct run_limits *l = &run->spec->limits;
     const struct run_limits *d = &run->engine->config.limits;
+
+    return (l->memory_mb != 0 && l->memory_mb != d->memory_mb) ||
+           (l->cpu_milli != 0 && l->cpu_milli != d->cpu_milli) ||
+           (l->processes != 0 && l->processes != d->processes);
+}
+
+/* Puts the limits in force, gives the run its share of the CPU, and starts its counters. */
+static void ask_limits(struct run *run)
+{
+    const struct run_limits *l = &run->spec->limits;
     struct spawn_request req = {
         .op = SPAWN_START,
         .slot = run->sandbox->slot,
         .limits = {l->memory_mb, l->cpu_milli, l->processes, l->workspace_mb}};
 
-    /* The defaults are in force already; anything else must be before the run starts. */
-    run->waits_for_limits = (l->memory_mb != 0 && l->memory_mb != d->memory_mb) ||
-                            (l->cpu_milli != 0 && l->cpu_milli != d->cpu_milli) ||
-                            (l->processes != 0 && l->processes != d->processes);
     spawner_request(run->engine->spawner, &req, on_limits, run);
 }
 
@@ -331,7 +388,8 @@ static void describe_isolation(struct run *run)
 void running_begin(struct run *run, struct sandbox *sb)
 {
     struct feed_config feed = {.work_dir = run->engine->config.work_dir,
-                               .warm = sb->kind == SPAWN_WARM};
+                               .warm = sb->kind == SPAWN_WARM,
+                               .workspace_mb = run->engine->config.limits.workspace_mb};
     struct err e = {0};
 
     sb->state = SANDBOX_TAKEN;
@@ -347,10 +405,14 @@ void running_begin(struct run *run, struct sandbox *sb)
         return;
     }
     uv_timer_start(&run->timer, on_overdue, FEED_MS, 0);
-    ask_limits(run);
     sandbox_watch_output(sb);
-    if (!run->waits_for_limits)
-        running_writable(run);
+    if (needs_limits(run)) {
+        run->waits_for_limits = true;
+        ask_limits(run);
+    } else {
+        running_writable(run); /* first: the spawner's work then runs beside the run's start */
+        ask_limits(run);
+    }
 }
 
 /* -- from outside ------------------------------------------------------------------------------ */

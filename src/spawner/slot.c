@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -62,24 +63,32 @@ uint32_t slot_take(struct spawner *s, struct err *e)
     return number;
 }
 
+/* A pipe whose writing end can be opened again by its name, as "echo x > /dev/stderr" does: it is
+ * root's, and the run is somebody else.  Safe because: only who has it already finds it in /proc,
+ * and nobody may open it for reading. */
+static int make_pipe(int *ret_read, int *ret_write, struct err *e)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "pipe");
+    *ret_read = fds[0];
+    *ret_write = fds[1];
+    return fchmod(fds[1], 0222) < 0 ? err_set(e, ERR_INTERNAL, errno, "mode of a pipe") : 0;
+}
+
 /* ours[0..2] stay with the server, theirs[0..2] go into the sandbox. */
 static int make_channels(int *ours, int *theirs, struct err *e)
 {
-    int pair[2], out[2], err[2];
+    int pair[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(e, ERR_INTERNAL, errno, "socketpair");
     ours[0] = pair[0];
     theirs[0] = pair[1];
-    if (pipe2(out, O_CLOEXEC) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "pipe");
-    ours[1] = out[0];
-    theirs[1] = out[1];
-    if (pipe2(err, O_CLOEXEC) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "pipe");
-    ours[2] = err[0];
-    theirs[2] = err[1];
-    return 0;
+    if (make_pipe(&ours[1], &theirs[1], e) < 0)
+        return -1;
+    return make_pipe(&ours[2], &theirs[2], e);
 }
 
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,

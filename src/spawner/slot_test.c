@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -166,6 +167,23 @@ static void building_hands_over_three_channels_and_the_groups(void **state)
         close(ours[i]);
 }
 
+/* A run opens /dev/stdout by its name; it must not read what others wrote there. */
+static void the_pipes_can_be_opened_for_writing_only(void **state)
+{
+    struct spawn_request req = {.op = SPAWN_OPEN};
+    uint32_t number = slot_take(&test_spawner, NULL);
+    int fds[SPAWN_OPEN_FDS];
+    struct stat st;
+
+    assert_int_equal(slot_build(&test_spawner, number, &req, fds, NULL), 0);
+    for (int i = 1; i < SPAWN_OPEN_FDS; i++) {
+        assert_int_equal(fstat(fds[i], &st), 0);
+        assert_int_equal(st.st_mode, S_IFIFO | 0222);
+    }
+    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+        close(fds[i]);
+}
+
 static void a_slot_whose_nest_is_gone_is_free_again(void **state)
 {
     uint32_t number = slot_take(&test_spawner, NULL);
@@ -324,6 +342,7 @@ int main(void)
         TEST(a_slot_without_a_group_is_not_made),
         TEST(the_longest_unused_slot_comes_first),
         TEST(building_hands_over_three_channels_and_the_groups),
+        TEST(the_pipes_can_be_opened_for_writing_only),
         TEST(a_slot_whose_nest_is_gone_is_free_again),
         TEST(answers_that_make_no_sense_are_refused_and_their_descriptor_closed),
         TEST(a_second_answer_is_refused),
