@@ -123,9 +123,12 @@ static int v1_weight(struct cgroup *g, uint32_t percent, struct err *e)
 
     if (g->percent == percent)
         return 0;
-    g->percent = percent;
+    g->percent = 0; /* not certain if the write fails */
     group_dir(dir, g, CPU);
-    return cgroup_file_write_number(dir, "cpu.shares", (int64_t)percent * 1024 / 100, e);
+    if (cgroup_file_write_number(dir, "cpu.shares", (int64_t)percent * 1024 / 100, e) < 0)
+        return -1;
+    g->percent = percent;
+    return 0;
 }
 
 /* Counters as the kernel has them, since the group was made. */

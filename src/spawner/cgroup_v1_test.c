@@ -142,6 +142,17 @@ static void a_failure_half_way_is_undone_by_the_next_limit(void **state)
     assert_int_equal(cgroup_file_write_number(dir, "cpu.cfs_quota_us", -1, NULL), 0);
 }
 
+static void a_weight_that_could_not_be_set_is_set_the_next_time(void **state)
+{
+    NEEDS_V1();
+    assert_int_equal(cgroup_v1.weight(&group, 100, NULL), 0);
+    strcpy(group.name, "gone");
+    assert_int_equal(cgroup_v1.weight(&group, 25, NULL), -1);
+    strcpy(group.name, "s0");
+    assert_int_equal(cgroup_v1.weight(&group, 25, NULL), 0);
+    assert_int_equal(number_in("cpu", "cpu.shares"), 256);
+}
+
 static void members_are_counted_until_they_are_gone(void **state)
 {
     pid_t pid;
@@ -246,6 +257,7 @@ int main(void)
         TEST(limits_are_put_in_force_up_and_down),
         TEST(swap_is_not_extra),
         TEST(a_failure_half_way_is_undone_by_the_next_limit),
+        TEST(a_weight_that_could_not_be_set_is_set_the_next_time),
         TEST(members_are_counted_until_they_are_gone),
         TEST(usage_counts_from_the_reset),
         TEST(a_refused_fork_is_counted),

@@ -170,9 +170,12 @@ static int v2_weight(struct cgroup *g, uint32_t percent, struct err *e)
 
     if (g->percent == percent)
         return 0;
-    g->percent = percent;
+    g->percent = 0; /* not certain if the write fails */
     group_dir(dir, g);
-    return cgroup_file_write_number(dir, "cpu.weight", percent, e);
+    if (cgroup_file_write_number(dir, "cpu.weight", percent, e) < 0)
+        return -1;
+    g->percent = percent;
+    return 0;
 }
 
 static int read_counters(const struct cgroup *g, struct cgroup_usage *ret, struct err *e)

@@ -1,5 +1,5 @@
-/* test_support: a spawner whose groups exist in memory only, and whose server and nest are sockets
- * that the test holds.  For the tests and the fuzz targets of src/spawner. */
+/* test_support: a spawner whose groups exist in memory only, and whose server and nest are the
+ * test's.  For the tests and the fuzz targets of src/spawner. */
 #pragma once
 
 #include <errno.h>
@@ -131,7 +131,6 @@ static inline void test_spawner_init(uint32_t slots)
     test_spawner.cgroups = &test_cgroups;
     test_spawner.epoll = epoll_create1(EPOLL_CLOEXEC);
     test_spawner.first_free = test_spawner.last_free = SLOT_NONE;
-    /* Never waited for, never signalled: it has no pidfd. */
     test_spawner.nest = (struct nest_process){.pid = 1, .pidfd = -1, .sock = nest[0]};
     test_server = server[1];
     test_nest = nest[1];
