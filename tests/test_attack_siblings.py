@@ -1,4 +1,4 @@
-"""Attacks of a run on the processes around its sandbox, by way of its own parent."""
+"""Attacks of a run on the processes around its sandbox, by way of what it has from its parent."""
 import pytest
 
 from inside import attack
@@ -21,3 +21,20 @@ def test_a_run_cannot_give_a_child_to_the_nest(server, status):
     assert found["result"] < 0
     assert server.client().run("print(1)")["isolation"]["warm"]
     assert {one.key for one in server.zygotes} == before
+
+
+@pytest.mark.parametrize("language", ["python", "shell"])
+def test_no_open_file_is_shared_with_another_run(server, language):
+    """R90: flags and the signal number of fcntl(2) belong to the open file, not to the descriptor.
+    One that is handed down from a zygote would carry a message from run to run."""
+    prefix = "python3 -c '" if language == "shell" else ""
+    suffix = "'" if prefix else ""
+    look = ("import fcntl as f, json; print(json.dumps([[f.fcntl(d, f.F_GETFL), f.fcntl(d, 11)]"
+            " for d in (0, 1, 2)]))")
+    leave = ("import fcntl as f, os; [(f.fcntl(d, f.F_SETFL, os.O_NONBLOCK | os.O_APPEND),"
+             " f.fcntl(d, 10, 37)) for d in (0, 1, 2)]")
+    client = server.client()
+    pristine = client.find(prefix + look + suffix, language=language)
+    for _ in range(4):
+        assert client.run(prefix + leave + suffix, language=language)["success"]
+        assert client.find(prefix + look + suffix, language=language) == pristine

@@ -13,6 +13,7 @@
  * interpreter.  The copy jumps back onto the zygote's stack, enters the sandbox's groups, locks
  * itself in, and dunlin_serve() returns into Python as if fork had returned 0.  The middle process
  * then only waits for it. */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -230,14 +231,26 @@ static void prefault(void)
         sys(SYS_madvise, hot.ranges[i].start, hot.ranges[i].bytes, hot.ranges[i].advice);
 }
 
+/* Its own, and the sandbox's: descriptor 0 of the zygote is one open file for all its children, and
+ * what one run sets on it with fcntl(2) the next would find. */
+static int open_stdin(struct confine *c)
+{
+    c->stdio[0] = (int)sys(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+    return c->stdio[0] < 0 ? c->stdio[0] : 0;
+}
+
 /* In the copy: every lock on, or the end. */
-static int lock_in(const struct confine *c)
+static int lock_in(struct confine *c)
 {
     const char *step = "groups";
     char text[64];
     size_t len;
     int r = enter_groups();
 
+    if (r == 0) {
+        step = "stdin";
+        r = open_stdin(c);
+    }
     if (r == 0)
         r = confine(c, &step);
     if (r == 0)
@@ -283,7 +296,6 @@ EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *fil
             close_call();
         }
     }
-    c.stdio[0] = 0;
     c.stdio[1] = call.fds[FD_OUT];
     c.stdio[2] = call.fds[FD_ERR];
     c.keep_fd = call.fds[FD_JOB];
