@@ -38,3 +38,22 @@ def test_no_open_file_is_shared_with_another_run(server, language):
     for _ in range(4):
         assert client.run(prefix + leave + suffix, language=language)["success"]
         assert client.find(prefix + look + suffix, language=language) == pristine
+
+
+def test_no_watch_on_shared_system_files(server):
+    """R1, R90: inotify, dnotify and leases on the common copy would show what other runs open."""
+    found = server.client().find(attack("""
+        import fcntl
+        fd = os.open("/usr/lib", os.O_RDONLY)
+        def refused(command, argument):
+            try:
+                fcntl.fcntl(fd, command, argument)
+            except OSError as error:
+                return error.errno
+            return 0
+        watch = ctypes.CDLL(None, use_errno=True).inotify_init1(0)
+        report(inotify=watch, dnotify=refused(1026, 1), lease=refused(1024, 0),
+               duplicate=fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10), flags=fcntl.fcntl(fd, 3))
+        """))
+    assert found["inotify"] == -1 and found["dnotify"] and found["lease"]
+    assert found["duplicate"] >= 10 and found["flags"] >= 0

@@ -17,6 +17,7 @@
 #define FEED_MS       10000 /* for handing a job over */
 #define GRACE_MS      400   /* init ends a run at its deadline; this much later we do */
 #define SAMPLE_MAX_US 5000  /* counters this much older than the verdict still tell the truth */
+#define OVERDUE_MS    200   /* for the counters of a run whose init is silent */
 #define COLLECT_MS    10000 /* for the files of a run that has ended */
 #define DISCARD_MAX   (64ull << 20) /* output beyond its limit that a run may still waste */
 #define ATTEMPTS_MAX  3             /* sandboxes that may be lost before the job was handed over */
@@ -98,6 +99,7 @@ static size_t keep_output(struct run *run, int channel, const char *data, size_t
 }
 
 static void sample_usage(struct run *run);
+static void on_overdue(uv_timer_t *timer);
 
 /* A program that ends closes its output just before its memory is taken down. */
 static void on_closed_output(struct run *run, int channel)
@@ -142,20 +144,6 @@ void running_output(struct run *run, int channel)
         end_flood(run);
 }
 
-/* Init did not do its part: stopped, starved, or taken over.  The spawner ends it. */
-static void on_overdue(uv_timer_t *timer)
-{
-    struct run *run = timer->data;
-
-    log_event(LOG_WARNING, "run.overdue", LOG_STR("id", run->spec->id));
-    if (run->sandbox->reader.phase < READER_ENDED) {
-        run->result.outcome = RUN_TIMEOUT;
-        run->result.signal = SIGKILL;
-        run->result.limits_hit |= RUN_HIT_TIME;
-    }
-    finish(run);
-}
-
 /* -- the verdict ------------------------------------------------------------------------------- */
 
 static void keep_usage(struct run *run, const struct spawn_reply *reply)
@@ -192,6 +180,35 @@ static void request_usage(struct run *run, spawner_answer *answer)
     struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
 
     spawner_request(run->engine->spawner, &req, answer, run);
+}
+
+/* Init did not do its part in time: stopped, starved, or taken over.  The counters are read once
+ * more, then the spawner ends it. */
+static void on_overdue_usage(void *data, const struct spawn_reply *reply, int *fds)
+{
+    struct run *run = data;
+
+    keep_usage(run, reply);
+    for (int channel = CHANNEL_OUT; channel <= CHANNEL_ERR; channel++)
+        read_output(run, channel); /* once: somebody may still be writing */
+    finish(run);
+}
+
+static void on_overdue(uv_timer_t *timer)
+{
+    struct run *run = timer->data;
+
+    log_event(LOG_WARNING, "run.overdue", LOG_STR("id", run->spec->id));
+    if (run->sandbox->reader.phase >= READER_ENDED || run->usage_asked) {
+        finish(run);
+        return;
+    }
+    run->result.outcome = RUN_TIMEOUT;
+    run->result.signal = SIGKILL;
+    run->result.limits_hit |= RUN_HIT_TIME;
+    run->usage_asked = true;
+    uv_timer_start(&run->timer, on_overdue, OVERDUE_MS, 0);
+    request_usage(run, on_overdue_usage);
 }
 
 /* The counters of a run that seems to be ending, so that its verdict need not wait for them. */

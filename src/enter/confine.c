@@ -26,7 +26,9 @@ static const struct {
     uint32_t resource;
     uint64_t soft, hard;
 } limits[] = {
-    {RLIMIT_CORE, 0, 0},                   /* a core file would copy the interpreter's memory */
+    /* 1, not 0: a core_pattern that is a pipe has root's handler started at 0, at 1 it has not
+     * (fs/coredump.c); a file of 1 byte is too small for any core. */
+    {RLIMIT_CORE, 1, 1},
     {RLIMIT_NOFILE, 1024, 4096},           /* kernel memory per process; select() of old programs */
     {RLIMIT_MEMLOCK, 8u << 20, 64u << 20}, /* what mlock may pin */
     {RLIMIT_MSGQUEUE, 0, 0},               /* POSIX queues are not offered */
@@ -169,6 +171,8 @@ int confine(const struct confine *c, const char **ret_step)
         STEP("default signals", reset_signals());
     STEP("empty signal mask", empty_signal_mask());
     STEP("umask", sys(SYS_umask, 022));
+    /* Init keeps the spawner's priority, to be heard beside a fork bomb; a run has none (R17). */
+    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
     STEP("personality", sys(SYS_personality, 0));
     STEP("resource limits", set_limits());
     STEP("working directory", sys(SYS_chdir, c->work_dir));
@@ -193,6 +197,7 @@ int confine_zygote(uint32_t uid, const struct sock_filter *seccomp, uint16_t sec
     STEP("default signals", reset_signals());
     STEP("empty signal mask", empty_signal_mask());
     STEP("umask", sys(SYS_umask, 022));
+    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
     STEP("resource limits", set_limits());
     STEP("working directory", sys(SYS_chdir, "/"));
     STEP("identity", become(uid));

@@ -122,6 +122,15 @@ static void add_ioctl(scmp_filter_ctx ctx)
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, seccomp_ioctls);
 }
 
+/* Everything but F_NOTIFY and the leases (from 1024 on), which tell of others' use of a file. */
+static void add_fcntl(scmp_filter_ctx ctx)
+{
+    check(
+        seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_CMP64(1, SCMP_CMP_LT, 1024)),
+        "fcntl");
+    add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, seccomp_fcntls);
+}
+
 /* Device nodes would be refused by the missing capability too; this is the second lock. */
 static void add_mknod(scmp_filter_ctx ctx)
 {
@@ -143,6 +152,7 @@ static void add_run(scmp_filter_ctx ctx, bool zygote)
     add_clone(ctx, zygote);
     add_sockets(ctx);
     add_ioctl(ctx);
+    add_fcntl(ctx);
     add_mknod(ctx);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_prctls);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 0, seccomp_personalities);

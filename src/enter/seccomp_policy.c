@@ -6,7 +6,7 @@ const struct seccomp_row seccomp_allowed[] = {
     {"reading and writing", "read write readv writev pread64 pwrite64 preadv preadv2 pwritev "
                             "pwritev2 lseek sendfile copy_file_range"},
     {"opening and closing",
-     "open openat openat2 creat close close_range dup dup2 dup3 pipe pipe2 fcntl flock"},
+     "open openat openat2 creat close close_range dup dup2 dup3 pipe pipe2 flock"},
     {"what a file is", "stat lstat fstat newfstatat statx statfs fstatfs access faccessat "
                        "faccessat2 readlink readlinkat getdents getdents64"},
     {"changing the tree; the mounts decide where",
@@ -18,8 +18,6 @@ const struct seccomp_row seccomp_allowed[] = {
      "getxattr lgetxattr fgetxattr setxattr fsetxattr listxattr removexattr"},
     {"durability and hints, one file at a time; on a tmpfs without effect",
      "fsync fdatasync sync_file_range fadvise64 readahead cachestat"},
-    {"watching files: node, file watchers",
-     "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
     {"current directory", "chdir fchdir getcwd"},
     {"memory", "brk mmap munlock mremap munmap mprotect madvise mincore msync mlock mlock2 mseal "
                "memfd_create membarrier map_shadow_stack"},
@@ -70,6 +68,8 @@ const struct seccomp_row seccomp_refused[] = {
     {"large, young kernel surfaces",
      "bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register"},
     {"the kernel's keyring is not per sandbox", "add_key request_key keyctl"},
+    {"watches on shared system files show what other runs open",
+     "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
     {"file handles pass by the directory checks", "open_by_handle_at name_to_handle_at"},
     {"references to pages: Dirty Pipe, Copy Fail", "splice vmsplice tee"},
     {"all of the host's disk, on which the system files lie", "sync syncfs"},
@@ -121,6 +121,11 @@ const struct seccomp_value seccomp_prctls[] = {
     {"PR_SET_TAGGED_ADDR_CTRL on arm64, PR_GET_ too", 56},
     {"PR_SET_VMA: V8 and glibc name their mappings", 0x53564d41},
     {NULL, 0},
+};
+
+const struct seccomp_value seccomp_fcntls[] = {
+    {"F_DUPFD_CLOEXEC", 1030}, {"F_SETPIPE_SZ", 1031}, {"F_GETPIPE_SZ", 1032},
+    {"F_ADD_SEALS", 1033},     {"F_GET_SEALS", 1034},  {NULL, 0},
 };
 
 const struct seccomp_value seccomp_personalities[] = {

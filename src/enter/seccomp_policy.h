@@ -23,5 +23,6 @@ extern const struct seccomp_row seccomp_refused[]; /* in a run, with EPERM */
 extern const struct seccomp_row seccomp_zygote[];  /* in a zygote beyond a run's */
 extern const struct seccomp_value seccomp_zygote_prctls[];
 extern const struct seccomp_value seccomp_prctls[];
+extern const struct seccomp_value seccomp_fcntls[];
 extern const struct seccomp_value seccomp_personalities[];
 extern const struct seccomp_value seccomp_ioctls[];

@@ -98,6 +98,19 @@ bool cgroup_file_mount(const char *type, const char *option, char *ret, size_t c
     return found;
 }
 
+bool cgroup_file_swap_is_on(void)
+{
+    char line[256];
+    FILE *f = fopen("/proc/swaps", "re");
+    int lines = 0;
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        lines++;
+    if (f != NULL)
+        fclose(f);
+    return lines > 1; /* the first is the heading */
+}
+
 /* Safe because: the pidfd is taken first and membership read again afterwards by the caller's
  * loop, so a recycled number can at worst hit a process that has entered this very group (R42). */
 static void kill_pid(pid_t pid)

@@ -23,6 +23,9 @@ int cgroup_file_number(int fd, const char *key, uint64_t *ret, struct err *e);
 /* Finds where a file system of `type` whose options contain `option` (NULL: any) is mounted. */
 bool cgroup_file_mount(const char *type, const char *option, char *ret, size_t cap);
 
+/* Whether this host has swap space in use, which an unlimited group could fill. */
+bool cgroup_file_swap_is_on(void);
+
 /* Ends every process of a directory's cgroup.procs, by pidfd, until none is left. */
 void cgroup_file_kill(const char *dir);
 

@@ -85,7 +85,11 @@ static int limit_memory(const char *dir, int64_t bytes, struct err *e)
     char path[CGROUP_PATH + 64];
 
     snprintf(path, sizeof path, "%s/%s", dir, with_swap);
-    if (access(path, F_OK) < 0) /* a kernel without swap accounting */
+    if (access(path, F_OK) < 0 && cgroup_file_swap_is_on())
+        return err_set(e, ERR_UNAVAILABLE, 0,
+                       "swap is on and this kernel does not account for it: a run's memory limit "
+                       "would not hold (swapoff -a, or boot with swapaccount=1)");
+    if (access(path, F_OK) < 0)
         return cgroup_file_write_number(dir, "memory.limit_in_bytes", bytes, e);
     cgroup_file_write_number(dir, with_swap, bytes, NULL);
     if (cgroup_file_write_number(dir, "memory.limit_in_bytes", bytes, e) < 0)

@@ -138,8 +138,12 @@ static int limit_memory(const char *dir, int64_t bytes, struct err *e)
     char path[CGROUP_PATH + 32];
 
     snprintf(path, sizeof path, "%s/memory.swap.max", dir);
+    if (access(path, F_OK) < 0 && cgroup_file_swap_is_on())
+        return err_set(e, ERR_UNAVAILABLE, 0,
+                       "swap is on and this kernel does not account for it: a run's memory limit "
+                       "would not hold (swapoff -a, or boot with swapaccount=1)");
     if (access(path, F_OK) == 0 && cgroup_file_write(dir, "memory.swap.max", "0", e) < 0)
-        return -1; /* a kernel without swap accounting has no such file */
+        return -1;
     return cgroup_file_write_number(dir, "memory.max", bytes, e);
 }
 

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -86,10 +85,6 @@ static _Noreturn void become_nest(struct spawner *s, int sock, int go)
         if (write(s->nest.group.procs[i], "0", 1) != 1)
             goto fail;
     }
-    /* The spawner's own priority is not for runs (R17). */
-    step = "priority";
-    if (setpriority(PRIO_PROCESS, 0, 0) < 0)
-        goto fail;
     step = "oom score";
     if (write_text("/proc/self/oom_score_adj", OOM_SCORE) < 0)
         goto fail;
