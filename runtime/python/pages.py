@@ -5,6 +5,7 @@ each costs a trap into the kernel.  A probe child rehearses a run and reads from
 (Documentation/admin-guide/mm/pagemap.rst) what it holds then.  Every later child asks for the same
 pages with madvise(2) before anybody waits for it.
 """
+import mmap
 import os
 import struct
 
@@ -29,11 +30,9 @@ def mappings():
                 yield start, end, words[1], words[-1].startswith("/")
 
 
-def wanted_pages(pagemap, start, end, permissions, is_file):
+def wanted_pages(entries, start, permissions, is_file):
     """(page number, advice) of each page of one mapping that the process has made its own."""
-    count = (min(end, start + LARGEST) - start) // PAGE
-    data = os.pread(pagemap, count * ENTRY.size, start // PAGE * ENTRY.size)
-    for i, (entry,) in enumerate(ENTRY.iter_unpack(data)):
+    for i, (entry,) in enumerate(ENTRY.iter_unpack(entries)):
         if not entry & PRESENT:
             continue
         if entry & EXCLUSIVE and permissions[1] == "w":
@@ -42,34 +41,50 @@ def wanted_pages(pagemap, start, end, permissions, is_file):
             yield start // PAGE + i, MADV_POPULATE_READ
 
 
-def touched():
-    """The pages that this process touched since it was forked: packed ranges, at most RANGES_MAX."""
+def pack(pages):
+    """Packed ranges of the (page number, advice) pairs, at most RANGES_MAX."""
     ranges = []
-    pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
-    for mapping in list(mappings()):
-        for page, advice in wanted_pages(pagemap, *mapping):
-            if ranges and ranges[-1][0] + ranges[-1][1] == page and ranges[-1][2] == advice:
-                ranges[-1][1] += 1
-            else:
-                ranges.append([page, 1, advice])
-    os.close(pagemap)
+    for page, advice in pages:
+        if ranges and ranges[-1][0] + ranges[-1][1] == page and ranges[-1][2] == advice:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([page, 1, advice])
     return b"".join(RANGE.pack(a * PAGE, n * PAGE, advice) for a, n, advice in ranges[:RANGES_MAX])
 
 
 def learn(rehearse):
-    """Packed ranges that a child touches when it calls ``rehearse``; empty if that cannot be told."""
-    reader, writer = os.pipe()
+    """Packed ranges that a child touches when it calls ``rehearse``; empty if that cannot be told.
+
+    The child copies its page map to memory that was laid out before the fork, so that looking
+    touches as little as possible; what it means is worked out here.
+    """
+    looked_at = [(a, min(b, a + LARGEST), *rest) for a, b, *rest in mappings()]
+    sizes = [(end - start) // PAGE * ENTRY.size for start, end, *_ in looked_at]
+    shared = mmap.mmap(-1, sum(sizes))
+    view = memoryview(shared)
+    parts = []
+    for size in sizes:
+        parts.append(view[:size])
+        view = view[size:]
+    reads = [([part], m[0] // PAGE * ENTRY.size) for part, m in zip(parts, looked_at)]
     pid = os.fork()
     if pid == 0:
         try:
             rehearse()
-            os.write(writer, touched())
+            pagemap = os.open("/proc/self/pagemap", os.O_RDONLY)
+            for buffers, offset in reads:
+                os.preadv(pagemap, buffers, offset)
         finally:
             os._exit(0)
-    os.close(writer)
-    parts = []
-    while parts[-1:] != [b""]:
-        parts.append(os.read(reader, 65536))
-    os.close(reader)
     os.waitpid(pid, 0)
-    return b"".join(parts)
+    ranges = pack(
+        page
+        for part, (start, _, permissions, is_file) in zip(parts, looked_at)
+        for page in wanted_pages(part, start, permissions, is_file)
+    )
+    view.release()
+    del reads
+    for part in parts:
+        part.release()
+    shared.close()  # a zygote has no writable shared memory (R95)
+    return ranges
