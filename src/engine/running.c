@@ -423,13 +423,11 @@ void running_begin(struct run *run, struct sandbox *sb)
     }
     uv_timer_start(&run->timer, on_overdue, FEED_MS, 0);
     sandbox_watch_output(sb);
-    if (needs_limits(run)) {
-        run->waits_for_limits = true;
-        ask_limits(run);
-    } else {
-        running_writable(run); /* first: the spawner's work then runs beside the run's start */
-        ask_limits(run);
-    }
+    /* Asked first in any case: the counters must start before the run does. */
+    run->waits_for_limits = needs_limits(run);
+    ask_limits(run);
+    if (!run->waits_for_limits)
+        running_writable(run);
 }
 
 /* -- from outside ------------------------------------------------------------------------------ */
