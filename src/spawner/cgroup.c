@@ -28,3 +28,10 @@ void cgroup_finish(struct cgroup *g)
         fd_close(&g->files[i]);
     g->nprocs = 0;
 }
+
+void cgroup_subtract_base(const struct cgroup *g, struct cgroup_usage *usage)
+{
+    usage->cpu_us -= g->base.cpu_us;
+    usage->oom_kills -= g->base.oom_kills;
+    usage->pids_hits -= g->base.pids_hits;
+}

@@ -61,4 +61,7 @@ const struct cgroup_ops *cgroup_open(const char *base, struct err *e);
 
 void cgroup_finish(struct cgroup *g);
 
+/* For the back ends: takes what was counted before the last reset off *usage. */
+void cgroup_subtract_base(const struct cgroup *g, struct cgroup_usage *usage);
+
 extern const struct cgroup_ops cgroup_v1, cgroup_v2;

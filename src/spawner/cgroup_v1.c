@@ -170,9 +170,7 @@ static int v1_usage(struct cgroup *g, struct cgroup_usage *ret, struct err *e)
 {
     if (read_counters(g, ret, e) < 0)
         return -1;
-    ret->cpu_us -= g->base.cpu_us;
-    ret->oom_kills -= g->base.oom_kills;
-    ret->pids_hits -= g->base.pids_hits;
+    cgroup_subtract_base(g, ret);
     return 0;
 }
 
