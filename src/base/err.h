@@ -13,6 +13,7 @@ enum err_code {
     ERR_UNAVAILABLE, /* cannot serve now, may later */
     ERR_LIMIT,       /* a limit would be exceeded */
     ERR_NOT_FOUND,
+    ERR_EXISTS, /* the name is taken */
     ERR_CLOSED, /* the peer went away */
 };
 

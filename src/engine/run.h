@@ -10,6 +10,7 @@
 #include "base/err.h"
 
 struct language; /* engine/language.h */
+struct nest;     /* engine/nest.h */
 
 /* A file to put into the workspace.  `name` is relative, may contain '/', and has been checked. */
 struct run_file {
@@ -54,8 +55,15 @@ struct run_spec {
     enum policy_level policy;
     char *allowed_modules; /* comma-separated additions to the policy's allow-list, or NULL */
     bool check_only;       /* evaluate the policy, do not run */
-    size_t max_file_size;  /* bytes; larger outputs are skipped and reported */
-    char *arena;           /* memory that data pointers above may point into, or NULL */
+    struct nest *nest;     /* where it runs; NULL: the built-in environment */
+    bool fresh;            /* a new interpreter, not a copy of the warm one */
+    uint32_t network;      /* enum spawn_network (wire/spawn.h) */
+    bool network_set;      /* the client named it */
+    char **program;        /* a job of our own instead of code in a language: argv of at least 1
+                              string, found on PATH; NULL otherwise */
+    size_t nprogram;
+    size_t max_file_size; /* bytes; larger outputs are skipped and reported */
+    char *arena;          /* memory that data pointers above may point into, or NULL */
     size_t arena_len;
 };
 

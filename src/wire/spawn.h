@@ -9,12 +9,17 @@
 #include <stdint.h>
 
 /* Host ids, above all that systemd's tables give to anybody (0x70000000 to 0x7fffffff is nobody's):
- * the server's own, then 65536 for the nest's user namespace. */
+ * the server's own, then 65536 for each nest's user namespace. */
 #define SPAWN_UID_SERVER 0x70000000u
 #define SPAWN_UID_NEST   0x70010000u
-#define SPAWN_UID_COUNT  0x10000u
+#define SPAWN_UID_COUNT  0x10000u /* nest n has those from SPAWN_UID_NEST + n * SPAWN_UID_COUNT */
 
 #define SPAWN_PATH    256 /* bytes of a path in the configuration, its NUL included */
+#define SPAWN_DNS     3
+#define SPAWN_ADDRESS 46 /* bytes of an address, its NUL included */
+#define SPAWN_ALLOWED 16
+#define SPAWN_CIDR    50
+#define SPAWN_PORTS   4
 #define SPAWN_MODULES 512 /* bytes of the list of modules to import ahead */
 
 struct spawn_limits {
@@ -31,19 +36,77 @@ struct spawn_config {
     char runtime[SPAWN_PATH]; /* the private copy of our own runners */
     char init[SPAWN_PATH];    /* dunlin-init */
     char work_dir[SPAWN_PATH];
-    char python[SPAWN_PATH];      /* the zygote's interpreter inside the system copy, or "" */
-    char modules[SPAWN_MODULES];  /* comma-separated, imported by the zygote */
-    struct spawn_limits defaults; /* what a sandbox gets unless SPAWN_START says otherwise */
-    struct spawn_limits ceilings; /* SPAWN_START beyond these is refused */
-    uint32_t slots;               /* sandboxes at once */
+    char python[SPAWN_PATH];            /* the zygote's interpreter inside the system copy, or "" */
+    char modules[SPAWN_MODULES];        /* comma-separated, imported by the zygote */
+    struct spawn_limits defaults;       /* what a sandbox gets unless SPAWN_START says otherwise */
+    struct spawn_limits ceilings;       /* SPAWN_START beyond these is refused */
+    struct spawn_limits build_ceilings; /* the same in BUILD and TOOL nests; workspace_mb is the
+                                           size of a target */
+    uint32_t build_weight;              /* percent of a run's share of the CPU */
+    uint32_t network;                   /* enum spawn_network: the most that anybody may have */
+    uint32_t ndns;
+    char dns[SPAWN_DNS][SPAWN_ADDRESS]; /* resolvers of sandboxes with a network */
+    uint32_t nallowed;
+    char allowed[SPAWN_ALLOWED][SPAWN_CIDR]; /* networks that are reachable although private */
+    uint32_t connections;                    /* of one sandbox at once */
+    uint32_t rate_kb;                        /* KiB/s of one sandbox, each way */
+    uint32_t ports[SPAWN_PORTS];             /* TCP ports of our own API, 0: none */
+    uint32_t zygote_forks;                   /* a zygote is renewed after so many */
+    uint32_t zygote_minutes;                 /* or after so long */
+    uint32_t slots;                          /* sandboxes at once */
+};
+
+/* What a nest is for, and with it the profile of every sandbox in it. */
+enum spawn_nest_kind {
+    SPAWN_NEST_RUN,   /* read-only root; runs as uid 1000 of the sandbox */
+    SPAWN_NEST_BUILD, /* root in a user namespace, in a writable layer over the others */
+    SPAWN_NEST_TOOL,  /* as BUILD, but the root is read-only and the target is seen as /image */
+};
+
+enum spawn_network {
+    SPAWN_NETWORK_NONE,   /* loopback only */
+    SPAWN_NETWORK_BRIDGE, /* its own veth behind our filter */
+    SPAWN_NETWORK_HOST,   /* the host's own; tools only, for what the operator has named */
+};
+
+#define SPAWN_LAYERS 8 /* under one nest */
+
+/* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: the server's name for an ext4 image
+ * data/layers/<number>.img whose directory root/ is the tree. */
+struct spawn_nest {
+    uint32_t kind;                 /* enum spawn_nest_kind */
+    uint32_t network;              /* enum spawn_network: the most that its sandboxes may have */
+    uint32_t warm;                 /* 1: with a zygote (RUN only); a descriptor comes along, which
+                                      holds the modules to import, one a line, for the zygote */
+    uint32_t nlayers;              /* at least 1 */
+    uint64_t layers[SPAWN_LAYERS]; /* the upper first */
+    uint64_t target;               /* BUILD, TOOL: the layer to be made; it must not exist yet */
+    uint64_t input;     /* TOOL: the file data/imports/<number>, seen as /input; 0: none */
+    uint32_t target_mb; /* size of the target's file system */
+};
+
+/* Layers that only the host itself can give: copies of packages that are installed on it. */
+enum spawn_host_layer {
+    SPAWN_HOST_BASE,  /* a root file system with Python, pip and a package database */
+    SPAWN_HOST_TOOLS, /* skopeo, umoci, mmdebstrap, bsdtar and what they need */
 };
 
 enum spawn_op {
-    SPAWN_OPEN = 1, /* kind -> slot and three descriptors: control, stdout, stderr */
-    SPAWN_START,    /* slot, limits (0 = default): put in force, counters to zero */
+    SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr */
+    SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero */
     SPAWN_USAGE,    /* slot -> counters since SPAWN_START */
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
-    SPAWN_PING,     /* -> an empty reply: the spawner is alive and its nest answers */
+    SPAWN_PING,     /* -> an empty reply: the spawner is alive and nest 0 answers */
+
+    /* The replies to these come when the work is done, in any order: match op, nest and layer. */
+    SPAWN_NEST_OPEN,    /* nest (1 to LIMIT_NESTS - 1, not in use), make; maybe a descriptor */
+    SPAWN_NEST_CLOSE,   /* nest: end all in it; a target is then complete and safe on the disk ->
+                           bytes that the target takes up */
+    SPAWN_LAYER_HOST,   /* layer, kind (enum spawn_host_layer): make it -> bytes */
+    SPAWN_LAYER_REMOVE, /* layer: not under any nest -> */
+    SPAWN_LAYER_NEXT,   /* layer -> the next higher one on the disk, 0: none; at the start, to find
+                           what a crash has left */
+    SPAWN_INPUT_REMOVE, /* layer: the number of data/imports/<number> -> */
 };
 
 enum spawn_kind { SPAWN_COLD = 0, SPAWN_WARM = 1 };
@@ -52,7 +115,11 @@ struct spawn_request {
     uint32_t op;
     uint32_t slot;
     uint32_t kind;
+    uint32_t nest;    /* 0: the built-in environment, which is always there */
+    uint32_t network; /* enum spawn_network */
     struct spawn_limits limits;
+    uint64_t layer;
+    struct spawn_nest make;
 };
 
 struct spawn_reply {
@@ -64,6 +131,11 @@ struct spawn_reply {
     uint32_t cgroup;    /* version in use: 1 or 2 */
     uint64_t cpu_us;
     uint64_t memory_peak; /* bytes */
+    uint32_t nest;
+    uint32_t reserved;
+    uint64_t layer;
+    uint64_t bytes; /* of a layer on the disk */
+    char text[160]; /* of the nest and layer operations: the first true cause, for people */
 };
 
 #define SPAWN_OPEN_FDS 3 /* control, stdout, stderr */

@@ -1,0 +1,143 @@
+/* environment: named package sets: made, found, used, changed and forgotten.
+ *
+ * On the loop.  A record (store/store.h) says what an environment is; its build (build.h) makes its
+ * layer; its nest (engine/nest.h) is opened on first use and closed when idle.  The built-in
+ * environment is called "default", has no record, and is nest 0. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/err.h"
+#include "engine/run.h"
+#include "store/store.h"
+
+struct engine;
+struct environment_service;
+struct nest;
+struct settings;
+
+struct environment_service_config {
+    uv_loop_t *loop;
+    struct engine *engine;
+    struct store *store;
+    const struct settings *settings;
+    int logs;                  /* directory descriptor: one file <id>.log for each environment */
+    const char *host_base;     /* key of the host's base layer, "" if it cannot be made */
+    const char *host_tools;    /* key of the tools layer, "" if it cannot be made */
+    const char *host_python;   /* "3.11": version of the host's Python, "" without one */
+    const char *registry_auth; /* text of REGISTRY_AUTH_FILE, "" */
+};
+
+/* Reads the records, marks builds that a crash cut off as failed ("interrupted"), removes layers
+ * that nothing refers to.  NULL and e. */
+struct environment_service *environment_service_create(const struct environment_service_config *c,
+                                                       struct err *e);
+/* Before engine_destroy.  Accepts NULL. */
+void environment_service_destroy(struct environment_service *s);
+
+/* What a caller may know beyond the record. */
+struct environment_view {
+    const struct environment_record *record; /* lives until the next call into the service */
+    bool built_in;
+    bool queued;           /* status is building, but another build is in progress */
+    uint32_t queue_place;  /* 1: the next */
+    const char *phase;     /* of the build: "queued", "base", "setup", "sealing"; NULL: no build */
+    bool warm;             /* its nest is open */
+    uint32_t runs;         /* in progress or waiting */
+    uint64_t runs_total;   /* since the start of the server */
+    uint64_t shared_bytes; /* of the layers beneath its own */
+    const char *actual_python; /* "3.11" or "", found by the build */
+};
+
+/* What a client asks for.  NULL: not said. */
+struct environment_wanted {
+    const char *name, *description, *base_image, *python_version, *setup_script;
+    const char *warm;                    /* comma-separated; "": nothing; NULL: learn */
+    const char *network, *build_network; /* "none", "bridge" */
+    uint64_t memory_mb, cpu_milli, processes, workspace_mb, timeout_s; /* 0: not said */
+};
+
+/* Records it and starts or queues its build.  ERR_EXISTS: the name is taken by one that is not
+ * failed (a failed one is replaced).  ERR_INVALID: the lint refuses the script, or a value is
+ * beyond the operator's ceilings; e has the words for the client. */
+int environment_create(struct environment_service *s, const struct environment_wanted *w,
+                       struct err *e);
+/* ERR_NOT_FOUND. */
+int environment_get(struct environment_service *s, const char *name, struct environment_view *ret,
+                    struct err *e);
+/* In order of creation, without the built-in one. */
+size_t environment_count(const struct environment_service *s);
+void environment_at(struct environment_service *s, size_t i, struct environment_view *ret);
+/* Cancels its build; running sandboxes finish. */
+int environment_delete(struct environment_service *s, const char *name, struct err *e);
+/* Builds it anew, without taking over an equal layer; the old layer serves until the new one is
+ * ready.  ERR_EXISTS: a build is in progress. */
+int environment_rebuild(struct environment_service *s, const char *name, struct err *e);
+/* Changes what is said in *w (name, script, base: must be NULL). */
+int environment_patch(struct environment_service *s, const char *name,
+                      const struct environment_wanted *w, struct err *e);
+
+/* Calls back once, when the build of `name` has ended, it was deleted, or after timeout_ms; never
+ * before this returns.  NULL when out of memory. */
+struct environment_waiter *environment_wait(struct environment_service *s, const char *name,
+                                            uint64_t timeout_ms, void (*done)(void *data),
+                                            void *data);
+void environment_wait_cancel(struct environment_waiter *w); /* not after done */
+
+/* -- runs */
+enum environment_entry {
+    ENVIRONMENT_ENTERED,   /* spec->nest is set, and spec's unset limits and network */
+    ENVIRONMENT_UNKNOWN,   /* no such name */
+    ENVIRONMENT_NOT_READY, /* failed, or still building at the end of the run's timeout */
+    ENVIRONMENT_REFUSED,   /* e: the network asked for is beyond its ceiling, ... */
+};
+/* Prepares `spec` for a run in `name` (NULL, "" or "default": the built-in one): waits while it is
+ * building, at most spec->timeout_ms, opens its nest, fills what the client left open.  Calls
+ * `done` once, perhaps before it returns; after ENVIRONMENT_ENTERED the caller submits the spec
+ * within the same call and later calls environment_left.  NULL and e when out of memory or after
+ * `done`. */
+typedef void environment_entered(void *data, enum environment_entry how, const char *status,
+                                 const struct err *e);
+struct environment_visit *environment_enter(struct environment_service *s, const char *name,
+                                            struct run_spec *spec, environment_entered *done,
+                                            void *data);
+/* The caller waits no longer.  Not after done. */
+void environment_enter_cancel(struct environment_visit *v);
+/* A run that had entered is over; `modules` is what it said it imported (comma-separated, hostile),
+ * or NULL. */
+void environment_left(struct environment_service *s, const char *name, const struct nest *nest,
+                      const char *modules);
+
+/* -- logs: bytes of text, lines start with an RFC 3339 time and a blank */
+/* Length of the log; ERR_NOT_FOUND. */
+int environment_log_size(struct environment_service *s, const char *name, uint64_t *ret,
+                         struct err *e);
+/* Up to cap bytes from offset; 0 at its end, -1 and e. */
+long environment_log_read(struct environment_service *s, const char *name, uint64_t offset,
+                          char *out, size_t cap, struct err *e);
+/* Calls `more` when the log has grown, and once with ended = true when the build has ended (at once
+ * if there is none) or the environment is gone.  Never before this returns.  NULL: out of memory.
+ */
+struct log_follower *environment_log_follow(struct environment_service *s, const char *name,
+                                            void (*more)(void *data, bool ended), void *data);
+void environment_log_unfollow(struct log_follower *f);
+
+/* -- images */
+struct image_wanted {
+    const char *name; /* what base_image will say */
+    uint64_t input;   /* data/imports/<number> holds the archive */
+};
+/* Unpacks an archive in a sandbox; `done` follows with "" or with what went wrong. */
+int image_import(struct environment_service *s, const struct image_wanted *w,
+                 void (*done)(void *data, const struct err *e), void *data, struct err *e);
+int image_list(struct environment_service *s,
+               int (*each)(void *data, const struct image_record *r, uint32_t environments),
+               void *data, struct err *e);
+/* ERR_NOT_FOUND; ERR_EXISTS: environments are built on it, e names them. */
+int image_remove(struct environment_service *s, const char *name, struct err *e);
+/* Removes every image that no environment uses and every layer nothing refers to. */
+int image_gc(struct environment_service *s,
+             void (*done)(void *data, uint32_t removed, uint64_t bytes), void *data, struct err *e);
