@@ -163,7 +163,7 @@ static void answer(const void *reply, size_t len, uint8_t choice)
     fd_send(test_nest, reply, len, fds, nfds, NULL);
     fd_close(&fds[0]);
     fd_close(&fds[1]);
-    nest_process_read(&test_spawner);
+    nest_process_read(&test_spawner, 0);
 }
 
 static void answer_anything(struct input *in)
@@ -190,11 +190,11 @@ static void restart_nest(void)
 {
     int pair[2];
 
-    nest_process_died(&test_spawner);
+    nest_process_died(&test_spawner, 0);
     fd_close(&test_nest);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
-    test_spawner.nest.sock = pair[0];
-    test_spawner.nest.pid = 1;
+    test_spawner.nests[0].sock = pair[0];
+    test_spawner.nests[0].pid = 1;
     test_nest = pair[1];
 }
 
@@ -270,7 +270,7 @@ static int take_step(struct input *in)
         if (number == 5)
             restart_nest();
         if (number == 6)
-            test_spawner.nest.pid = test_spawner.nest.pid == 0;
+            test_spawner.nests[0].pid = test_spawner.nests[0].pid == 0;
     }
     return 0;
 }

@@ -1,7 +1,7 @@
 """The zygote: a Python interpreter that has imported what runs usually need, and waits to be forked.
 
-Started by dunlin-init inside a nest as ``python3 -u zygote.py WORK_DIR MODULES`` with the builder's
-socket as descriptor 3.  All forking and locking-in is done by ``_zygote.so``; this file warms the
+Started by dunlin-init inside a nest as ``python3 -u zygote.py WORK_DIR`` with the builder's socket
+as descriptor 3 and the list of modules to import ahead, one a line, as 4.  All forking and locking-in is done by ``_zygote.so``; this file warms the
 interpreter up, hands over, and in each forked child hands on to ``runner``.
 """
 import ctypes
@@ -13,6 +13,8 @@ import pages
 import runner
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES_FD = 4
+MODULES_BYTES = 1 << 16  # of the list that are read
 PROFILE = os.path.join(os.path.dirname(HERE), "child.bpf")
 
 # Imported ahead because nearly every program wants them and they are small.  Each megabyte here is
@@ -46,6 +48,13 @@ def usual_environment(work_dir):
         "PYTHONUNBUFFERED=1",
         "PYTHONPATH=" + work_dir,
     )
+
+
+def wanted_modules():
+    """The names that the environment lists.  Closes the list: no child shall have it."""
+    text = os.pread(MODULES_FD, MODULES_BYTES, 0).decode("utf-8", "replace")
+    os.close(MODULES_FD)
+    return text.split()
 
 
 def import_modules(names):
@@ -94,10 +103,10 @@ def serve(library, work_dir):
 
 
 def main():
-    work_dir, modules = sys.argv[1], sys.argv[2]
+    work_dir = sys.argv[1]
     # PyDLL keeps the interpreter lock: a child wakes up holding it.
     library = ctypes.PyDLL(os.path.join(HERE, "_zygote.so"))
-    names = [name for name in modules.split(",") if name]
+    names = wanted_modules()
     if names:
         library.dunlin_arena_install(ctypes.pythonapi.PyObject_SetArenaAllocator)
     import_modules(FREE_MODULES)

@@ -203,7 +203,7 @@ int confine_zygote(uint32_t uid, const struct sock_filter *seccomp, uint16_t sec
     STEP("identity", become(uid));
     STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     STEP("no new privileges", sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    STEP("close descriptors", sys(SYS_close_range, 4, ~0u, 0));
+    STEP("close descriptors", sys(SYS_close_range, 5, ~0u, 0));
     STEP("seccomp", load_seccomp(seccomp, seccomp_len));
     return 0;
 }

@@ -27,7 +27,7 @@ struct confine {
 int confine(const struct confine *c, const char **ret_step);
 
 /* The locks of a zygote: `uid` of its nest, no capabilities, no new privileges, limits, default
- * signals, and the zygote's seccomp profile.  Descriptors other than 0 to 3 are closed. */
+ * signals, and the zygote's seccomp profile.  Descriptors other than 0 to 4 are closed. */
 int confine_zygote(uint32_t uid, const struct sock_filter *seccomp, uint16_t seccomp_len,
                    const char **ret_step);
 

@@ -151,6 +151,7 @@ static _Noreturn void become_init(const struct nest *nest, const struct build *b
     for (uint32_t i = 0; i < b->request->groups; i++)
         close(b->groups[i]);
     close(nest->spawner);
+    close(nest->modules);
     close(go);
     if (nest->zygote_sock >= 0)
         close(nest->zygote_sock);

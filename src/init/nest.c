@@ -88,7 +88,7 @@ static void do_request(const struct nest *nest, const struct zygote *z)
     if (n != sizeof req)
         _exit(0);
     if (req.op == NEST_PING) {
-        bool warm = nest->python[0] == '\0' || z->ready;
+        bool warm = !nest->is_warm || z->ready;
         struct nest_reply r = {.op = NEST_PING, .error = warm ? 0 : EAGAIN};
 
         reply(nest, &r, -1);
@@ -123,7 +123,7 @@ static int keep_zygote(struct nest *nest, struct zygote *z)
 {
     uint64_t now = clock_now_us();
 
-    if (nest->python[0] == '\0' || z->pid > 0)
+    if (!nest->is_warm || z->pid > 0)
         return -1;
     if (now >= z->retry_us) {
         if (zygote_start(z, nest, NULL) == 0)

@@ -1,13 +1,19 @@
 /* nest: the builder, pid 1 of a nest, which makes sandboxes on the spawner's word. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "init/program.h"
 
 struct nest {
+    uint32_t kind; /* enum spawn_nest_kind */
     const char *work_dir;
-    const char *python;  /* interpreter of the zygote, "" for a nest without one */
-    const char *modules; /* comma-separated, imported by the zygote */
-    struct program run;  /* seccomp profile of runs */
+    bool is_warm;            /* has a zygote */
+    uint32_t zygote_forks;   /* a zygote is renewed after so many, 0: never */
+    uint32_t zygote_minutes; /* or after so long, 0: never */
+    int modules;             /* file with the modules that it imports, one a line */
+    struct program run;      /* seccomp profile of runs */
     struct program zygote;
     int spawner;     /* SEQPACKET socket */
     int zygote_sock; /* our end of the zygote's socket, -1 while there is none */

@@ -20,6 +20,7 @@
 #include "wire/nest.h"
 
 #define ZYGOTE_FD         3
+#define MODULES_FD        4
 #define ZYGOTE_SCRIPT     STAGE_RUNTIME "/python/zygote.py"
 #define RETRY_FIRST_US    50000
 #define RETRY_DOUBLINGS   6 /* at most 3.2 s between attempts */
@@ -34,6 +35,23 @@ static const char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
                                           "OPENBLAS_NUM_THREADS=1",
                                           NULL};
 
+/* Where an environment may have its interpreter, in the order in which its runs look for it. */
+static const char *const interpreters[] = {"/opt/venv/bin/python3",   "/opt/conda/bin/python3",
+                                           "/usr/local/sbin/python3", "/usr/local/bin/python3",
+                                           "/usr/sbin/python3",       "/usr/bin/python3",
+                                           "/sbin/python3",           "/bin/python3"};
+
+/* The first that is there; the last if none is, which execve(2) then cannot find either. */
+static const char *find_interpreter(void)
+{
+    size_t i = 0;
+
+    while (i + 1 < sizeof interpreters / sizeof interpreters[0] &&
+           access(interpreters[i], X_OK) < 0)
+        i++;
+    return interpreters[i];
+}
+
 /* A zygote's memory is worth less than the builder's: the kernel takes it first. */
 static void prefer_as_oom_victim(void)
 {
@@ -46,18 +64,18 @@ static void prefer_as_oom_victim(void)
 
 static _Noreturn void run_zygote(const struct nest *nest, int sock)
 {
-    const char *const argv[] = {"python3",      "-u",          ZYGOTE_SCRIPT,
-                                nest->work_dir, nest->modules, NULL};
-    const char *step = "descriptors";
+    const char *const argv[] = {"python3", "-u", ZYGOTE_SCRIPT, nest->work_dir, NULL};
+    const char *step = "descriptors", *interpreter = find_interpreter();
     int null = open("/dev/null", O_RDWR);
     int error = -EBADF;
 
     prefer_as_oom_victim();
     if (null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 &&
-        (sock == ZYGOTE_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, ZYGOTE_FD)) >= 0)
+        (sock == ZYGOTE_FD ? fcntl(sock, F_SETFD, 0) : dup2(sock, ZYGOTE_FD)) >= 0 &&
+        (nest->modules == MODULES_FD || dup2(nest->modules, MODULES_FD) >= 0))
         error = confine_zygote(NEST_UID_ZYGOTE, nest->zygote.code, nest->zygote.len, &step);
     if (error == 0)
-        execve(nest->python, (char *const *)argv, (char *const *)environment);
+        execve(interpreter, (char *const *)argv, (char *const *)environment);
     _exit(127);
 }
 

@@ -54,9 +54,10 @@ void spawner_say(const char *format, ...)
         return; /* nobody reads: nothing better to do with a log line */
 }
 
-int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t slot, struct err *e)
+int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,
+                  struct err *e)
 {
-    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)event << 32 | slot};
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)event << 32 | number};
 
     if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
         return err_set(e, ERR_INTERNAL, errno, "epoll_ctl");
@@ -128,7 +129,7 @@ static int prepare(struct spawner *s, struct err *e)
     cgroup_v1.sweep(s->base);
     if ((s->cgroups = cgroup_open(s->base, e)) == NULL)
         return -1;
-    if (nest_process_prepare(s, e) < 0 || nest_process_start(s, e) < 0)
+    if (nest_process_prepare(s, e) < 0 || nest_process_start(s, 0, e) < 0)
         return -1;
     return spawner_watch(s, s->server, EVENT_SERVER, 0, e);
 }
@@ -136,19 +137,21 @@ static int prepare(struct spawner *s, struct err *e)
 /* -1 when the server is gone. */
 static int dispatch(struct spawner *s, uint64_t data)
 {
+    uint32_t number = (uint32_t)data;
+
     switch ((enum spawner_event)(data >> 32)) {
     case EVENT_SERVER:
         return ops_serve(s);
     case EVENT_NEST_SOCK:
-        if (s->nest.sock >= 0)
-            nest_process_read(s);
+        if (s->nests[number].sock >= 0)
+            nest_process_read(s, number);
         return 0;
     case EVENT_NEST_PIDFD:
-        if (s->nest.pid > 0)
-            nest_process_died(s);
+        if (s->nests[number].pid > 0)
+            nest_process_died(s, number);
         return 0;
     case EVENT_SLOT:
-        slot_died(s, (uint32_t)data);
+        slot_died(s, number);
         return 0;
     }
     return 0;
@@ -156,19 +159,18 @@ static int dispatch(struct spawner *s, uint64_t data)
 
 static int next_timeout_ms(const struct spawner *s)
 {
-    uint64_t now = clock_now_us();
+    uint64_t now = clock_now_us(), next = nest_process_next_start_us(s);
 
     if (s->ndraining > 0)
         return DRAIN_PAUSE_MS;
-    if (s->nest.pid > 0)
+    if (next == UINT64_MAX)
         return -1;
-    return s->nest.retry_us <= now ? 0 : (int)((s->nest.retry_us - now) / 1000) + 1;
+    return next <= now ? 0 : (int)((next - now) / 1000) + 1;
 }
 
 static void serve(struct spawner *s)
 {
     struct epoll_event events[EVENTS];
-    struct err e;
 
     for (;;) {
         int n = epoll_wait(s->epoll, events, EVENTS, next_timeout_ms(s));
@@ -181,8 +183,7 @@ static void serve(struct spawner *s)
         }
         if (s->ndraining > 0)
             slot_drain(s);
-        if (s->nest.pid == 0 && clock_now_us() >= s->nest.retry_us && nest_process_start(s, &e) < 0)
-            spawner_say("%s", e.text);
+        nest_process_start_due(s);
     }
 }
 
@@ -203,7 +204,7 @@ int main(void)
         spawner_say("%s", e.text);
         status = 1;
     }
-    nest_process_stop(&spawner);
+    nest_process_stop_all(&spawner);
     if (spawner.cgroups != NULL)
         spawner.cgroups->sweep(spawner.base);
     return status;

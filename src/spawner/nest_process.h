@@ -1,22 +1,38 @@
-/* nest_process: starting, hearing and replacing the nest. */
+/* nest_process: starting, hearing and replacing the nests. */
 #pragma once
 
 #include "spawner/spawner.h"
 
-/* Makes the stage and the nest's group; once, before the first start. */
+#define NEST_DIR (SPAWN_PATH + 32)
+
+/* Makes the place for all stages, and nest 0's stage and group; once, before the first start. */
 int nest_process_prepare(struct spawner *s, struct err *e);
 
-/* Starts the builder in its own seven namespaces. */
-int nest_process_start(struct spawner *s, struct err *e);
+/* Where the tree of nest n is. */
+void nest_process_dir(const struct spawner *s, uint32_t n, char out[static NEST_DIR]);
+
+/* Starts the builder in its own seven namespaces.  When it could not be, nest_process_died() has
+ * been called. */
+int nest_process_start(struct spawner *s, uint32_t n, struct err *e);
 
 /* Reads one answer.  A nest that talks nonsense is killed. */
-void nest_process_read(struct spawner *s);
+void nest_process_read(struct spawner *s, uint32_t n);
 
-/* It is dead: everything in it is too.  Plans the next start. */
-void nest_process_died(struct spawner *s);
+/* It is dead: everything in it is too.  Plans the next start of a RUN nest. */
+void nest_process_died(struct spawner *s, uint32_t n);
+
+/* Whether it is dead and will not be started again. */
+bool nest_process_is_lost(const struct spawner *s, uint32_t n);
 
 /* Asks whether it and its zygote are alive; ops_pong() follows.  -1 if it cannot be asked. */
-int nest_process_ping(struct spawner *s);
+int nest_process_ping(struct spawner *s, uint32_t n);
 
-/* Ends it and waits for that. */
-void nest_process_stop(struct spawner *s);
+/* When the next of the dead ones is to be started, UINT64_MAX: none is. */
+uint64_t nest_process_next_start_us(const struct spawner *s);
+
+/* Starts those whose time has come. */
+void nest_process_start_due(struct spawner *s);
+
+/* Ends it and waits for that; nest_process_died() is the caller's. */
+void nest_process_stop(struct spawner *s, uint32_t n);
+void nest_process_stop_all(struct spawner *s);

@@ -22,9 +22,9 @@ static int setup(void **state)
         for (;;)
             pause();
     }
-    test_spawner.nest.pid = nest;
-    test_spawner.nest.pidfd = (int)syscall(SYS_pidfd_open, nest, 0);
-    return test_spawner.nest.pidfd >= 0 ? 0 : -1;
+    test_spawner.nests[0].pid = nest;
+    test_spawner.nests[0].pidfd = (int)syscall(SYS_pidfd_open, nest, 0);
+    return test_spawner.nests[0].pidfd >= 0 ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -33,7 +33,7 @@ static int teardown(void **state)
         kill(nest, SIGKILL); /* our child, and not reaped yet */
         waitpid(nest, NULL, 0);
     }
-    fd_close(&test_spawner.nest.pidfd);
+    fd_close(&test_spawner.nests[0].pidfd);
     test_spawner_finish();
     return 0;
 }
@@ -64,7 +64,7 @@ static void say(const struct nest_reply *reply, size_t len, size_t nfds)
     int fds[] = {0, 0};
 
     assert_int_equal(fd_send(test_nest, reply, len, fds, nfds, NULL), 0);
-    nest_process_read(&test_spawner);
+    nest_process_read(&test_spawner, 0);
 }
 
 static uint32_t open_slot(void)
@@ -84,11 +84,11 @@ static void a_pong_is_passed_on_only_after_a_ping(void **state)
     struct nest_reply pong = {.op = NEST_PING, .error = 7};
     struct spawn_reply reply;
 
-    assert_int_equal(nest_process_ping(&test_spawner), 0);
+    assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
     say(&pong, sizeof pong, 0);
     assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), sizeof reply);
     assert_int_equal(reply.error, 7);
-    assert_int_equal(test_spawner.pings, 0);
+    assert_int_equal(test_spawner.nests[0].pings, 0);
     assert_false(nest_was_killed());
     say(&pong, sizeof pong, 0);
     assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), -1);
@@ -99,9 +99,9 @@ static void a_built_sandbox_is_watched(void **state)
 {
     struct nest_reply built = {.op = NEST_BUILD, .slot = open_slot()};
 
-    assert_int_equal(fd_send(test_nest, &built, sizeof built, &test_spawner.nest.pidfd, 1, NULL),
-                     0);
-    nest_process_read(&test_spawner);
+    assert_int_equal(
+        fd_send(test_nest, &built, sizeof built, &test_spawner.nests[0].pidfd, 1, NULL), 0);
+    nest_process_read(&test_spawner, 0);
     assert_int_equal(test_spawner.slots[0].state, SLOT_OPEN);
     assert_false(nest_was_killed());
 }
@@ -129,7 +129,7 @@ static void nonsense_ends_the_nest_and_leaves_no_descriptor(void **state)
 
         setup(NULL);
         open_slot();
-        assert_int_equal(nest_process_ping(&test_spawner), 0);
+        assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
         before = count_open();
         say(&nonsense[i].reply, nonsense[i].len, nonsense[i].nfds);
         assert_int_equal(count_open(), before);
@@ -142,7 +142,7 @@ static void nonsense_ends_the_nest_and_leaves_no_descriptor(void **state)
 static void a_nest_that_hangs_up_is_ended(void **state)
 {
     fd_close(&test_nest);
-    nest_process_read(&test_spawner);
+    nest_process_read(&test_spawner, 0);
     assert_true(nest_was_killed());
 }
 
@@ -150,31 +150,42 @@ static void its_death_answers_every_ping_and_plans_the_next_start(void **state)
 {
     struct spawn_reply reply;
 
-    test_spawner.nest.started_us = 0; /* it has lived long */
-    assert_int_equal(nest_process_ping(&test_spawner), 0);
-    assert_int_equal(nest_process_ping(&test_spawner), 0);
+    test_spawner.nests[0].started_us = 0; /* it has lived long */
+    assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
+    assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
     kill(nest, SIGKILL);
-    nest_process_died(&test_spawner);
+    nest_process_died(&test_spawner, 0);
     nest = 0; /* reaped */
     for (int i = 0; i < 2; i++) {
         assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), sizeof reply);
         assert_int_equal(reply.error, EAGAIN);
     }
     assert_int_equal(recv(test_server, &reply, sizeof reply, MSG_DONTWAIT), -1);
-    assert_int_equal(test_spawner.nest.pid, 0);
-    assert_int_equal(test_spawner.nest.sock, -1);
-    assert_int_equal(test_spawner.nest.pidfd, -1);
-    assert_int_equal(test_spawner.nest.failures, 0);
-    assert_true(test_spawner.nest.retry_us > 0);
-    assert_int_equal(nest_process_ping(&test_spawner), -1);
+    assert_int_equal(test_spawner.nests[0].pid, 0);
+    assert_int_equal(test_spawner.nests[0].sock, -1);
+    assert_int_equal(test_spawner.nests[0].pidfd, -1);
+    assert_int_equal(test_spawner.nests[0].failures, 0);
+    assert_true(nest_process_next_start_us(&test_spawner) < UINT64_MAX);
+    assert_false(nest_process_is_lost(&test_spawner, 0));
+    assert_int_equal(nest_process_ping(&test_spawner, 0), -1);
+}
+
+static void the_nest_of_a_build_is_not_started_again(void **state)
+{
+    test_spawner.nests[0].make.kind = SPAWN_NEST_BUILD;
+    kill(nest, SIGKILL);
+    nest_process_died(&test_spawner, 0);
+    nest = 0; /* reaped */
+    assert_true(nest_process_is_lost(&test_spawner, 0));
+    assert_true(nest_process_next_start_us(&test_spawner) == UINT64_MAX);
 }
 
 static void stopping_waits_for_its_death(void **state)
 {
-    nest_process_stop(&test_spawner);
+    nest_process_stop(&test_spawner, 0);
     assert_true(nest_was_killed());
-    test_spawner.nest.pid = 0;
-    nest_process_stop(&test_spawner);
+    test_spawner.nests[0].pid = 0;
+    nest_process_stop(&test_spawner, 0);
 }
 
 int main(void)
@@ -186,6 +197,7 @@ int main(void)
         cmocka_unit_test(nonsense_ends_the_nest_and_leaves_no_descriptor),
         TEST(a_nest_that_hangs_up_is_ended),
         TEST(its_death_answers_every_ping_and_plans_the_next_start),
+        TEST(the_nest_of_a_build_is_not_started_again),
         TEST(stopping_waits_for_its_death),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

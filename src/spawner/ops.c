@@ -28,14 +28,15 @@ static int errno_of(const struct err *e)
 
 static int do_open(struct spawner *s, const struct spawn_request *req)
 {
-    struct spawn_reply reply = {.op = req->op, .slot = SLOT_NONE, .cgroup = s->cgroups->version};
+    struct spawn_reply reply = {
+        .op = req->op, .slot = SLOT_NONE, .cgroup = s->cgroups->version, .nest = req->nest};
     int fds[SPAWN_OPEN_FDS];
     struct err e = {0};
     uint32_t number = SLOT_NONE;
     int r = -1;
 
-    if (s->nest.pid == 0)
-        reply.error = EAGAIN; /* it is being started again */
+    if (s->nests[req->nest].pid == 0)
+        reply.error = nest_process_is_lost(s, req->nest) ? ESHUTDOWN : EAGAIN;
     else if ((number = slot_take(s, &e)) == SLOT_NONE || slot_build(s, number, req, fds, &e) < 0)
         reply.error = errno_of(&e);
     if (e.code != 0)
@@ -49,9 +50,17 @@ static int do_open(struct spawner *s, const struct spawn_request *req)
     return r;
 }
 
+static struct spawn_reply about_slot(const struct spawner *s, const struct spawn_request *req)
+{
+    return (struct spawn_reply){.op = req->op,
+                                .slot = req->slot,
+                                .cgroup = s->cgroups->version,
+                                .nest = s->slots[req->slot].nest};
+}
+
 static int do_start(struct spawner *s, const struct spawn_request *req)
 {
-    struct spawn_reply reply = {.op = req->op, .slot = req->slot, .cgroup = s->cgroups->version};
+    struct spawn_reply reply = about_slot(s, req);
     struct cgroup *group = &s->slots[req->slot].group;
     struct spawn_limits limits = req->limits;
     struct err e = {0};
@@ -68,7 +77,7 @@ static int do_start(struct spawner *s, const struct spawn_request *req)
 
 static int do_usage(struct spawner *s, const struct spawn_request *req)
 {
-    struct spawn_reply reply = {.op = req->op, .slot = req->slot, .cgroup = s->cgroups->version};
+    struct spawn_reply reply = about_slot(s, req);
     struct cgroup_usage usage = {0};
     struct err e = {0};
 
@@ -89,47 +98,51 @@ static int do_close(struct spawner *s, const struct spawn_request *req)
     return 0;
 }
 
-void ops_pong(struct spawner *s, int error)
+void ops_pong(struct spawner *s, uint32_t nest, int error)
 {
-    struct spawn_reply reply = {.op = SPAWN_PING, .error = error, .cgroup = s->cgroups->version};
+    struct spawn_reply reply = {
+        .op = SPAWN_PING, .error = error, .cgroup = s->cgroups->version, .nest = nest};
 
     answer(s, &reply, NULL, 0);
 }
 
 static int do_ping(struct spawner *s, const struct spawn_request *req)
 {
-    (void)req;
-    if (nest_process_ping(s) < 0)
-        ops_pong(s, EAGAIN);
+    if (nest_process_ping(s, req->nest) < 0)
+        ops_pong(s, req->nest, EAGAIN);
     return 0;
 }
 
 #define STATE(x) (1u << (x))
 #define LIVING   (STATE(SLOT_OPENING) | STATE(SLOT_OPEN) | STATE(SLOT_DEAD))
 
-/* What may be asked, in which state of the slot it names (0: it names none). */
+static bool names_nest(const struct spawner *s, const struct spawn_request *req)
+{
+    return req->nest < LIMIT_NESTS && s->nests[req->nest].state == NEST_UP &&
+           req->kind <= SPAWN_WARM;
+}
+
+static bool names_slot(const struct spawner *s, const struct spawn_request *req)
+{
+    const struct slot *slot = req->slot < s->nslots ? &s->slots[req->slot] : NULL;
+
+    return slot != NULL && (LIVING & STATE(slot->state)) != 0 && !slot->closing;
+}
+
+/* What may be asked, and when. */
 static const struct {
     int (*handler)(struct spawner *s, const struct spawn_request *req);
-    uint32_t states;
+    bool (*is_permitted)(const struct spawner *s, const struct spawn_request *req);
 } operations[] = {
-    [SPAWN_OPEN] = {do_open, 0},        [SPAWN_START] = {do_start, LIVING},
-    [SPAWN_USAGE] = {do_usage, LIVING}, [SPAWN_CLOSE] = {do_close, LIVING},
-    [SPAWN_PING] = {do_ping, 0},
+    [SPAWN_OPEN] = {do_open, names_nest},   [SPAWN_START] = {do_start, names_slot},
+    [SPAWN_USAGE] = {do_usage, names_slot}, [SPAWN_CLOSE] = {do_close, names_slot},
+    [SPAWN_PING] = {do_ping, names_nest},
 };
 
 static bool is_permitted(const struct spawner *s, const struct spawn_request *req)
 {
-    const struct slot *slot;
-
-    if (req->op >= sizeof operations / sizeof operations[0] ||
-        operations[req->op].handler == NULL || req->kind > SPAWN_WARM)
-        return false;
-    if (operations[req->op].states == 0)
-        return true;
-    if (req->slot >= s->nslots)
-        return false;
-    slot = &s->slots[req->slot];
-    return (operations[req->op].states & STATE(slot->state)) != 0 && !slot->closing;
+    return req->op < sizeof operations / sizeof operations[0] &&
+           operations[req->op].handler != NULL && operations[req->op].is_permitted(s, req);
 }
 
 int ops_serve(struct spawner *s)

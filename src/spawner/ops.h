@@ -1,11 +1,13 @@
 /* ops: the table of what the server may ask. */
 #pragma once
 
+#include <stdint.h>
+
 struct spawner;
 struct nest_reply;
 
 /* Reads and serves one request.  -1 when the server has gone or broken the protocol: the end. */
 int ops_serve(struct spawner *s);
 
-/* The nest answered a ping: passes it on. */
-void ops_pong(struct spawner *s, int error);
+/* A nest answered a ping: passes it on. */
+void ops_pong(struct spawner *s, uint32_t nest, int error);

@@ -79,7 +79,7 @@ static void open_gives_a_slot_and_its_channels(void **state)
 
 static void open_is_refused_while_there_is_no_nest(void **state)
 {
-    test_spawner.nest.pid = 0;
+    test_spawner.nests[0].pid = 0;
     assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
     assert_int_equal(heard(0).error, EAGAIN);
     assert_int_equal(test_spawner.nslots, 0);
@@ -154,7 +154,7 @@ static void a_dead_slot_can_be_asked_and_closed(void **state)
 
     assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
     heard(SPAWN_OPEN_FDS);
-    assert_int_equal(slot_built(&test_spawner, &built, -1), 0);
+    assert_int_equal(slot_built(&test_spawner, 0, &built, -1), 0);
     assert_int_equal(serve_op(SPAWN_USAGE, 0), 0);
     heard(0);
     assert_int_equal(serve_op(SPAWN_CLOSE, 0), 0);
@@ -171,11 +171,11 @@ static void a_ping_goes_to_the_nest_and_back(void **state)
     assert_silent();
     assert_int_equal(recv(test_nest, &ping, sizeof ping, 0), sizeof ping);
     assert_int_equal(ping.op, NEST_PING);
-    ops_pong(&test_spawner, 5);
+    ops_pong(&test_spawner, 0, 5);
     reply = heard(0);
     assert_int_equal(reply.op, SPAWN_PING);
     assert_int_equal(reply.error, 5);
-    test_spawner.nest.pid = 0;
+    test_spawner.nests[0].pid = 0;
     assert_int_equal(serve_op(SPAWN_PING, 0), 0);
     assert_int_equal(heard(0).error, EAGAIN);
 }
@@ -187,6 +187,8 @@ static void what_the_table_does_not_permit_is_the_end(void **state)
         {.op = SPAWN_PING + 1},
         {.op = UINT32_MAX},
         {.op = SPAWN_OPEN, .kind = SPAWN_WARM + 1},
+        {.op = SPAWN_OPEN, .nest = 1}, /* not open */
+        {.op = SPAWN_PING, .nest = LIMIT_NESTS},
         {.op = SPAWN_START, .slot = 0},          /* no slot was ever made */
         {.op = SPAWN_USAGE, .slot = 3},          /* of four that may be */
         {.op = SPAWN_CLOSE, .slot = 4},          /* beyond them */
@@ -205,7 +207,7 @@ static void a_free_slot_cannot_be_named(void **state)
 
     assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
     heard(SPAWN_OPEN_FDS);
-    assert_int_equal(slot_built(&test_spawner, &built, -1), 0);
+    assert_int_equal(slot_built(&test_spawner, 0, &built, -1), 0);
     assert_int_equal(serve_op(SPAWN_CLOSE, 0), 0);
     slot_drain(&test_spawner);
     assert_int_equal(test_spawner.slots[0].state, SLOT_FREE);

@@ -107,7 +107,8 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
     r = make_channels(ret_fds, fds, e);
     if (r == 0) {
         memcpy(fds + 3, slot->group.procs, build.groups * sizeof(int));
-        r = fd_send(s->nest.sock, &build, sizeof build, fds, NEST_BUILD_FDS(build.groups), e);
+        r = fd_send(s->nests[req->nest].sock, &build, sizeof build, fds,
+                    NEST_BUILD_FDS(build.groups), e);
     }
     for (int i = 0; i < 3; i++) {
         fd_close(&fds[i]);
@@ -119,6 +120,7 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
         return err_prefix(e, "slot %u", number);
     }
     slot->state = SLOT_OPENING;
+    slot->nest = req->nest;
     return 0;
 }
 
@@ -136,17 +138,18 @@ static void start_draining(struct spawner *s, struct slot *slot)
     s->ndraining++;
 }
 
-int slot_built(struct spawner *s, const struct nest_reply *reply, int pidfd)
+int slot_built(struct spawner *s, uint32_t nest, const struct nest_reply *reply, int pidfd)
 {
     struct slot *slot = reply->slot < s->nslots ? &s->slots[reply->slot] : NULL;
     struct err e = {0};
 
-    if (slot == NULL || slot->state != SLOT_OPENING || (reply->error == 0) != (pidfd >= 0)) {
+    if (slot == NULL || slot->nest != nest || slot->state != SLOT_OPENING ||
+        (reply->error == 0) != (pidfd >= 0)) {
         fd_close(&pidfd);
         return -1;
     }
     if (reply->error != 0) {
-        spawner_say("nest: slot %u: %s", reply->slot, strerror(reply->error));
+        spawner_say("nest %u: slot %u: %s", nest, reply->slot, strerror(reply->error));
         slot_died(s, reply->slot);
         return 0;
     }
@@ -187,10 +190,10 @@ void slot_close(struct spawner *s, uint32_t number)
         start_draining(s, slot);
 }
 
-void slot_nest_died(struct spawner *s)
+void slot_nest_died(struct spawner *s, uint32_t nest)
 {
     for (uint32_t i = 0; i < s->nslots; i++) {
-        if (s->slots[i].state == SLOT_OPENING)
+        if (s->slots[i].nest == nest && s->slots[i].state == SLOT_OPENING)
             slot_died(s, i);
     }
 }

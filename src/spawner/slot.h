@@ -13,8 +13,8 @@ uint32_t slot_take(struct spawner *s, struct err *e);
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
                struct err *e);
 
-/* The nest's answer; takes over pidfd.  -1 when it makes no sense: the nest is hostile. */
-int slot_built(struct spawner *s, const struct nest_reply *reply, int pidfd);
+/* A nest's answer; takes over pidfd.  -1 when it makes no sense: the nest is hostile. */
+int slot_built(struct spawner *s, uint32_t nest, const struct nest_reply *reply, int pidfd);
 
 /* The init of the slot's sandbox is dead. */
 void slot_died(struct spawner *s, uint32_t number);
@@ -23,7 +23,7 @@ void slot_died(struct spawner *s, uint32_t number);
 void slot_close(struct spawner *s, uint32_t number);
 
 /* The nest is gone and so are its sandboxes: slots that waited for its answer die with it. */
-void slot_nest_died(struct spawner *s);
+void slot_nest_died(struct spawner *s, uint32_t nest);
 
 /* Looks after the draining slots; called every few milliseconds while there are any. */
 void slot_drain(struct spawner *s);

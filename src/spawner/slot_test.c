@@ -56,7 +56,7 @@ static int build_answer(uint32_t number, int32_t error, int pidfd)
 {
     struct nest_reply reply = {.op = NEST_BUILD, .slot = number, .error = error};
 
-    return slot_built(&test_spawner, &reply, pidfd);
+    return slot_built(&test_spawner, 0, &reply, pidfd);
 }
 
 /* A process that waits to be killed. */
@@ -326,7 +326,9 @@ static void the_nests_death_ends_what_it_was_building(void **state)
 
     assert_int_equal(build_answer(open, 0, pidfd), 0);
     slot_close(&test_spawner, closing);
-    slot_nest_died(&test_spawner);
+    slot_nest_died(&test_spawner, 1);
+    assert_int_equal(slot_at(0)->state, SLOT_OPENING);
+    slot_nest_died(&test_spawner, 0);
     assert_int_equal(slot_at(opening)->state, SLOT_DEAD);
     assert_int_equal(slot_at(closing)->state, SLOT_DRAINING);
     assert_int_equal(slot_at(open)->state, SLOT_OPEN); /* its own pidfd will say so */

@@ -23,35 +23,47 @@ enum slot_state {
 struct slot {
     enum slot_state state;
     bool closing; /* the server has closed it */
-    int pidfd;    /* of the sandbox's init, -1 if none */
+    uint32_t nest;
+    int pidfd; /* of the sandbox's init, -1 if none */
     struct cgroup group;
     uint32_t next_free; /* queue of free slots: the longest unused is taken first */
 };
 
+enum nest_state {
+    NEST_FREE, /* not in use; its group, once made, is kept */
+    NEST_UP,   /* its stage is there; a process is in it, or will be started again */
+};
+
 struct nest_process {
-    pid_t pid; /* 0 while there is none */
+    enum nest_state state;
+    struct spawn_nest make; /* of nest 0 only kind and warm mean something */
+    int modules;            /* what its zygote shall import; never read here */
+    pid_t pid;              /* 0 while there is none */
     int pidfd;
     int sock;
+    uint32_t pings; /* asked of it and not answered yet */
     struct cgroup group;
     uint32_t failures; /* deaths soon after the start, in a row */
     uint64_t started_us;
-    uint64_t retry_us; /* when to start it again, 0: not planned */
+    uint64_t retry_us; /* when to start it again, UINT64_MAX: never */
 };
+
+#define NEST_UNUSED                                                                                \
+    ((struct nest_process){.modules = -1, .pidfd = -1, .sock = -1, .retry_us = UINT64_MAX})
 
 struct spawner {
     struct spawn_config config;
-    char base[40]; /* name of the base group */
-    char stage[SPAWN_PATH + 16];
-    int server; /* SEQPACKET socket */
+    char base[40];               /* name of the base group */
+    char stage[SPAWN_PATH + 16]; /* a directory of root's alone; nest n's tree is in n<n> */
+    int server;                  /* SEQPACKET socket */
     int epoll;
     int init; /* dunlin-init, opened once */
     const struct cgroup_ops *cgroups;
-    struct nest_process nest;
+    struct nest_process nests[LIMIT_NESTS];
     struct slot slots[LIMIT_SLOTS];
     uint32_t nslots; /* made so far */
     uint32_t first_free, last_free;
     uint32_t ndraining;
-    uint32_t pings; /* asked of the nest and not answered yet */
 };
 
 #define SLOT_NONE UINT32_MAX
@@ -59,7 +71,8 @@ struct spawner {
 /* What epoll tells us about. */
 enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT };
 
-int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t slot,
+/* `number` is that of the nest or slot. */
+int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,
                   struct err *e);
 void spawner_unwatch(struct spawner *s, int fd);
 /* Logs one line on stderr; the spawner links no logger. */

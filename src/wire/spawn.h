@@ -92,7 +92,8 @@ enum spawn_host_layer {
 };
 
 enum spawn_op {
-    SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr */
+    SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr.  EAGAIN:
+                       try again; ESHUTDOWN: the nest of a build has died for good */
     SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero */
     SPAWN_USAGE,    /* slot -> counters since SPAWN_START */
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
