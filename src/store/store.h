@@ -13,8 +13,9 @@
 
 struct store;
 
-/* Opens DIR/dunlin.db and brings its schema up to date.  Refuses a database that a newer Dunlin has
- * written.  A database that is damaged is refused with what to do, never replaced. */
+/* Opens DIR/dunlin.db ("." is the working directory) and brings its schema up to date.  Refuses a
+ * database that a newer Dunlin has written.  A database that is damaged is refused with what to do,
+ * never replaced. */
 struct store *store_open(const char *dir, struct err *e);
 void store_close(struct store *s); /* accepts NULL */
 
@@ -29,14 +30,16 @@ struct environment_record {
     char *learned;                 /* comma-separated, from runs */
     char *network, *build_network; /* "none", "bridge" */
     enum environment_status status;
-    char *error;                             /* "" unless failed */
+    char *error;                             /* "" unless failed; of a ready one: what became of
+                                                its rebuild */
     char *created_at, *built_at, *last_used; /* RFC 3339 in UTC; NULL: never */
     uint64_t memory_mb, processes, workspace_mb, cpu_milli,
-        timeout_s;  /* defaults of its runs; 0: global */
-    char *base;     /* what base_image was resolved to, for people: "image python:3.12-slim ..." */
-    char *digest;   /* of the image, "" if it has none */
-    char *packages; /* JSON text, from the build; NULL */
-    uint64_t layer; /* its own, 0: none yet */
+        timeout_s; /* defaults of its runs; 0: global */
+    char *base;    /* what base_image was resolved to, for people: "image python:3.12-slim ..." */
+    char *digest;  /* of the image, "" if it has none */
+    char *actual_python; /* "3.11", found in it by the build, "" without one */
+    char *packages;      /* JSON text, from the build; NULL */
+    uint64_t layer;      /* its own, 0: none yet */
     uint64_t base_layer;
     uint64_t bytes; /* of its own layer on the disk */
     double build_seconds;
@@ -69,16 +72,22 @@ void layer_record_finish(struct layer_record *r);
 /* Reserves a number that was never used; the layer is not ready. */
 int store_layer_add(struct store *s, enum layer_kind kind, const char *key, uint64_t parent,
                     uint64_t *ret_id, struct err *e);
-int store_layer_ready(struct store *s, uint64_t id, uint64_t bytes, const char *packages,
-                      struct err *e);
+/* It is complete.  `key` NULL: the one it was added with. */
+int store_layer_ready(struct store *s, uint64_t id, const char *key, uint64_t bytes,
+                      const char *packages, struct err *e);
 int store_layer_remove(struct store *s, uint64_t id, struct err *e);
+/* Forgets every layer that is not ready: at the start, what a crash has left. */
+int store_layer_remove_unfinished(struct store *s, struct err *e);
 /* The ready layer with this key; *ret zeroed (id 0) if there is none. */
 int store_layer_find(struct store *s, const char *key, struct layer_record *ret, struct err *e);
 int store_layer_get(struct store *s, uint64_t id, struct layer_record *ret, struct err *e);
-/* The lowest layer above `after` that nothing refers to (no environment, no image, no ready layer
- * above it, is not a host layer with one of the `keep` keys); 0: none. */
+/* The lowest ready layer above `after` that nothing refers to (no environment, no image, no layer
+ * above it) and whose key is none of `keep`; 0: none. */
 int store_layer_unused(struct store *s, uint64_t after, const char *const *keep, size_t nkeep,
                        uint64_t *ret_id, struct err *e);
+/* The end of a build, at one go: the layer r->layer is ready, has r->bytes and r->packages, and the
+ * record is written. */
+int store_environment_built(struct store *s, const struct environment_record *r, struct err *e);
 
 struct image_record {
     char *name;   /* as named in base_image: "python:3.12-slim", "debootstrap:trixie", "mine" */
