@@ -17,6 +17,7 @@
 struct call {
     struct call *next;
     struct spawn_request req;
+    int fd; /* goes along, or -1 */
     spawner_answer *answer;
     void *data;
     bool forgotten;
@@ -31,7 +32,7 @@ struct spawner_client {
     int sock;
     struct call_queue unsent;  /* the socket was full */
     struct call_queue waiting; /* for their answers, in order */
-    struct call_queue pings;
+    struct call_queue loose;   /* for answers that come when the work is done */
     uint32_t version;
     bool is_gone;
     void (*gone)(void *data);
@@ -60,12 +61,62 @@ static struct call *queue_pop(struct call_queue *q)
     return call;
 }
 
+static void free_call(struct call *call)
+{
+    if (call != NULL)
+        fd_close(&call->fd);
+    free(call);
+}
+
 static void queue_clear(struct call_queue *q)
 {
     struct call *call;
 
     while ((call = queue_pop(q)) != NULL)
-        free(call);
+        free_call(call);
+}
+
+/* Whether others that were asked later may be answered before it. */
+static bool is_loose(const struct spawn_request *req)
+{
+    return req->op >= SPAWN_PING || (req->op == SPAWN_START && req->network != SPAWN_NETWORK_NONE);
+}
+
+static bool is_answer_to(const struct spawn_request *req, const struct spawn_reply *reply)
+{
+    if (req->op != reply->op)
+        return false;
+    switch (req->op) {
+    case SPAWN_START:
+        return req->slot == reply->slot;
+    case SPAWN_NEST_OPEN:
+    case SPAWN_NEST_CLOSE:
+        return req->nest == reply->nest;
+    case SPAWN_LAYER_HOST:
+    case SPAWN_LAYER_REMOVE:
+    case SPAWN_INPUT_REMOVE:
+        return req->layer == reply->layer;
+    default:
+        return true;
+    }
+}
+
+/* Takes the call that this answers out of its queue; NULL: nobody asked. */
+static struct call *find_call(struct spawner_client *c, const struct spawn_reply *reply)
+{
+    for (struct call **at = &c->loose.first; *at != NULL; at = &(*at)->next) {
+        struct call *call = *at;
+
+        if (!is_answer_to(&call->req, reply))
+            continue;
+        *at = call->next;
+        if (call->next == NULL)
+            c->loose.tail = at;
+        return call;
+    }
+    if (c->waiting.first == NULL || c->waiting.first->req.op != reply->op)
+        return NULL;
+    return queue_pop(&c->waiting);
 }
 
 static void lose(struct spawner_client *c)
@@ -101,12 +152,12 @@ static bool read_answer(struct spawner_client *c)
 
     if (n < 0 && (e.errnum == EAGAIN || e.errnum == EINTR))
         return false;
-    call = n == sizeof reply ? queue_pop(reply.op == SPAWN_PING ? &c->pings : &c->waiting) : NULL;
+    call = n == sizeof reply ? find_call(c, &reply) : NULL;
     want = n == sizeof reply && reply.op == SPAWN_OPEN && reply.error == 0 ? SPAWN_OPEN_FDS : 0;
-    if (call == NULL || call->req.op != reply.op || nfds != want) {
+    if (call == NULL || nfds != want) {
         for (size_t i = 0; i < nfds; i++)
             fd_close(&fds[i]);
-        free(call);
+        free_call(call);
         lose(c);
         return false;
     }
@@ -115,20 +166,22 @@ static bool read_answer(struct spawner_client *c)
         drop_answer(c, &reply, fds);
     else
         call->answer(call->data, &reply, fds);
-    free(call);
+    free_call(call);
     return !c->is_gone;
 }
 
 static bool send_call(struct spawner_client *c, struct call *call)
 {
-    ssize_t n = send(c->sock, &call->req, sizeof call->req, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct err e = {0};
+    int r = fd_send(c->sock, &call->req, sizeof call->req, &call->fd, call->fd >= 0, &e);
 
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    if (r < 0 && e.errnum == EAGAIN)
         return false;
-    if (n != sizeof call->req || call->answer == NULL)
-        free(call); /* a spawner that is gone is noticed when reading */
+    fd_close(&call->fd);
+    if (r < 0 || call->answer == NULL)
+        free_call(call); /* a spawner that is gone is noticed when reading */
     else
-        queue_push(call->req.op == SPAWN_PING ? &c->pings : &c->waiting, call);
+        queue_push(is_loose(&call->req) ? &c->loose : &c->waiting, call);
     return true;
 }
 
@@ -180,7 +233,7 @@ struct spawner_client *spawner_client_create(uv_loop_t *loop, int sock, void (*g
     c->poll.data = c;
     queue_init(&c->unsent);
     queue_init(&c->waiting);
-    queue_init(&c->pings);
+    queue_init(&c->loose);
     uv_poll_start(&c->poll, UV_READABLE, on_poll);
     return c;
 }
@@ -191,7 +244,7 @@ static void free_client(uv_handle_t *handle)
 
     queue_clear(&c->unsent);
     queue_clear(&c->waiting);
-    queue_clear(&c->pings);
+    queue_clear(&c->loose);
     free(c);
 }
 
@@ -203,18 +256,35 @@ void spawner_client_destroy(struct spawner_client *c)
     fd_close(&c->sock);
 }
 
-void spawner_request(struct spawner_client *c, const struct spawn_request *req,
-                     spawner_answer *answer, void *data)
+void spawner_request_fd(struct spawner_client *c, const struct spawn_request *req, int fd,
+                        spawner_answer *answer, void *data)
 {
     struct call *call = c->is_gone ? NULL : calloc(1, sizeof *call);
 
-    if (call == NULL)
+    if (call == NULL) {
+        fd_close(&fd);
         return;
-    *call = (struct call){.req = *req, .answer = answer, .data = data};
+    }
+    *call = (struct call){.req = *req, .fd = fd, .answer = answer, .data = data};
     if (c->unsent.first == NULL && send_call(c, call))
         return;
     queue_push(&c->unsent, call);
     uv_poll_start(&c->poll, UV_READABLE | UV_WRITABLE, on_poll);
+}
+
+void spawner_request(struct spawner_client *c, const struct spawn_request *req,
+                     spawner_answer *answer, void *data)
+{
+    spawner_request_fd(c, req, -1, answer, data);
+}
+
+void spawner_reply_error(struct err *e, const struct spawn_reply *reply, const char *what)
+{
+    if (reply->text[0] != '\0')
+        err_set(e, ERR_UNAVAILABLE, 0, "%.*s", (int)sizeof reply->text, reply->text);
+    else
+        err_set(e, ERR_UNAVAILABLE, reply->error, "%s", what);
+    e->errnum = reply->error;
 }
 
 static void forget_in(struct call_queue *q, const void *data)
@@ -229,7 +299,7 @@ void spawner_forget(struct spawner_client *c, const void *data)
 {
     forget_in(&c->unsent, data);
     forget_in(&c->waiting, data);
-    forget_in(&c->pings, data);
+    forget_in(&c->loose, data);
 }
 
 uint32_t spawner_cgroup_version(const struct spawner_client *c)

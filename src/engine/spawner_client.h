@@ -18,10 +18,19 @@ struct spawner_client *spawner_client_create(uv_loop_t *loop, int sock, void (*g
                                              void *data, struct err *e);
 void spawner_client_destroy(struct spawner_client *c);
 
-/* Sends a request; `answer` is called later, in the order of the requests (SPAWN_PING: when it
- * comes).  NULL for requests without an answer.  A request to a spawner that is gone is lost. */
+/* Sends a request; `answer` is called later, in the order of the requests (SPAWN_PING, SPAWN_START
+ * with a network, and all that concerns nests and layers: when it comes).  NULL for requests
+ * without an answer.  A request to a spawner that is gone is lost. */
 void spawner_request(struct spawner_client *c, const struct spawn_request *req,
                      spawner_answer *answer, void *data);
+
+/* The same with a descriptor that goes along, which it takes over; -1: none. */
+void spawner_request_fd(struct spawner_client *c, const struct spawn_request *req, int fd,
+                        spawner_answer *answer, void *data);
+
+/* What a reply with an error says: its text or, if it has none, `what` was asked for and why that
+ * failed.  e->errnum is the reply's in any case. */
+void spawner_reply_error(struct err *e, const struct spawn_reply *reply, const char *what);
 
 /* Forgets every answer that is still to come for `data`: the asker is going away.  Descriptors that
  * come with such an answer are closed, and its slot is closed at the spawner. */
