@@ -10,6 +10,7 @@
 #include "engine/internal.h"
 
 #define TICK_MS         100
+#define REFILL_DELAY_MS 1       /* after the end of a run: its answer goes out first */
 #define PING_TICKS      20      /* a ping every two seconds */
 #define PONG_TIMEOUT_US 1000000 /* a nest that needs longer is stuck */
 
@@ -45,16 +46,33 @@ static void on_tick(uv_timer_t *timer)
 
     if (en->spawner_gone)
         return;
-    for (size_t i = 0; i < 2; i++)
-        pool_tick(&en->pools[i]);
+    for (size_t i = 0; i < LIMIT_NESTS; i++) {
+        if (en->nests[i] != NULL)
+            nest_tick(en->nests[i]);
+    }
     if (en->ticks++ % PING_TICKS == 0)
         ping(en);
+}
+
+static void on_refill(uv_timer_t *timer)
+{
+    struct engine *en = timer->data;
+
+    for (size_t i = 0; i < LIMIT_NESTS; i++) {
+        for (size_t kind = 0; kind < 2 && en->nests[i] != NULL; kind++)
+            pool_refill(&en->nests[i]->pools[kind]);
+    }
+}
+
+void engine_refill_soon(struct engine *en)
+{
+    if (!uv_is_active((uv_handle_t *)&en->refill))
+        uv_timer_start(&en->refill, on_refill, REFILL_DELAY_MS, 0);
 }
 
 struct engine *engine_create(uv_loop_t *loop, const struct engine_config *config, struct err *e)
 {
     struct engine *en = calloc(1, sizeof *en);
-    uint32_t cold_min = config->warm && config->pool_min > 1 ? 1 : config->pool_min;
 
     if (en == NULL) {
         err_set(e, ERR_INTERNAL, 0, "out of memory");
@@ -64,14 +82,11 @@ struct engine *engine_create(uv_loop_t *loop, const struct engine_config *config
     en->config = *config;
     en->pong_good = true;
     en->spawner = spawner_client_create(loop, config->spawner, on_spawner_gone, en, e);
-    if (en->spawner == NULL) {
+    if (en->spawner == NULL || nest_create_built_in(en) == NULL) {
+        spawner_client_destroy(en->spawner);
         free(en);
         return NULL;
     }
-    /* Most runs are warm ones: the other pool keeps one sandbox and grows when asked. */
-    pool_init(&en->pools[SPAWN_COLD], en, SPAWN_COLD, cold_min, config->pool_max);
-    pool_init(&en->pools[SPAWN_WARM], en, SPAWN_WARM, config->pool_min, config->pool_max);
-    en->pools[SPAWN_WARM].enabled = config->warm;
     uv_timer_init(loop, &en->tick);
     en->tick.data = en;
     uv_timer_start(&en->tick, on_tick, 0, TICK_MS);
@@ -96,8 +111,9 @@ void engine_destroy(struct engine *en)
 {
     if (en == NULL)
         return;
-    for (size_t i = 0; i < 2; i++)
-        pool_close(&en->pools[i]);
+    for (size_t i = 0; i < LIMIT_NESTS; i++)
+        nest_destroy(en->nests[i]);
+    layer_calls_finish(en);
     spawner_client_destroy(en->spawner);
     uv_close((uv_handle_t *)&en->tick, on_tick_closed);
 }
@@ -105,7 +121,7 @@ void engine_destroy(struct engine *en)
 /* The pool that most runs come from. */
 static const struct pool *main_pool(const struct engine *en)
 {
-    return &en->pools[en->config.warm ? SPAWN_WARM : SPAWN_COLD];
+    return &en->nests[0]->pools[en->config.warm ? SPAWN_WARM : SPAWN_COLD];
 }
 
 void engine_health(struct engine *en, struct engine_health *ret)

@@ -19,15 +19,24 @@
 static const char *const policy_names[] = {
     [POLICY_OFF] = "off", [POLICY_STANDARD] = "standard", [POLICY_STRICT] = "strict"};
 
+#define IN_BUILT_IN (1u << 0) /* code in the built-in environment */
+#define IN_IMAGE    (1u << 1) /* code in another one */
+#define IN_PROGRAM  (1u << 2) /* a job of our own */
+
 /* The environment of every run; the client's own settings come first and win (R14). */
 static const struct {
     const char *name, *value; /* value NULL: the work directory */
+    unsigned where;
 } environment[] = {
-    {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-    {"HOME", "/tmp"},
-    {"LANG", "C.UTF-8"},
-    {"PYTHONUNBUFFERED", "1"},
-    {"PYTHONPATH", NULL},
+    {"PATH", "/usr/local/bin:/usr/bin:/bin", IN_BUILT_IN},
+    {"PATH",
+     "/opt/venv/bin:/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+     IN_IMAGE | IN_PROGRAM},
+    {"HOME", "/tmp", IN_BUILT_IN | IN_IMAGE},
+    {"HOME", "/root", IN_PROGRAM},
+    {"LANG", "C.UTF-8", IN_BUILT_IN | IN_IMAGE | IN_PROGRAM},
+    {"PYTHONUNBUFFERED", "1", IN_BUILT_IN | IN_IMAGE},
+    {"PYTHONPATH", NULL, IN_BUILT_IN | IN_IMAGE},
 };
 
 #define DEFAULTS (sizeof environment / sizeof environment[0])
@@ -48,19 +57,27 @@ static int add_string(struct buf *b, const char *s)
     return buf_append(b, s, strlen(s) + 1);
 }
 
-/* Appends the client's environment and the defaults it leaves; counts them. */
-static int add_environment(struct buf *b, const struct run_spec *spec, const char *work_dir,
-                           uint32_t *ret_n)
+static unsigned place_of(const struct run_spec *spec, const struct feed_config *config)
 {
+    if (spec->program != NULL)
+        return IN_PROGRAM;
+    return config->is_image ? IN_IMAGE : IN_BUILT_IN;
+}
+
+/* Appends the client's environment and the defaults it leaves; counts them. */
+static int add_environment(struct buf *b, const struct run_spec *spec,
+                           const struct feed_config *config, uint32_t *ret_n)
+{
+    unsigned place = place_of(spec, config);
     uint32_t n = (uint32_t)spec->nenv;
     int r = 0;
 
     for (size_t i = 0; i < spec->nenv; i++)
         r |= add_string(b, spec->env[i]);
     for (size_t i = 0; i < DEFAULTS; i++) {
-        const char *value = environment[i].value != NULL ? environment[i].value : work_dir;
+        const char *value = environment[i].value != NULL ? environment[i].value : config->work_dir;
 
-        if (is_set(spec, environment[i].name))
+        if ((environment[i].where & place) == 0 || is_set(spec, environment[i].name))
             continue;
         r |= buf_append_str(b, environment[i].name);
         r |= buf_append(b, "=", 1);
@@ -79,7 +96,7 @@ static uint32_t job_flags(const struct run_spec *spec, bool warm)
         flags |= FRAME_JOB_CHECK;
     if (spec->files_mode == RUN_FILES_CHANGED)
         flags |= FRAME_JOB_CHANGED;
-    if (!warm && spec->language->runner)
+    if (!warm && spec->program == NULL && spec->language->runner)
         flags |= FRAME_JOB_RUNNER;
     return flags;
 }
@@ -92,28 +109,52 @@ static int add_frame(struct buf *b, enum frame_type type, const void *payload, s
     return buf_append(b, header, sizeof header) | buf_append(b, payload, len);
 }
 
+/* The name of an interpreter: in an image it lies where PATH finds it. */
+static const char *interpreter(const char *path, const struct feed_config *config)
+{
+    return config->is_image ? strrchr(path, '/') + 1 : path;
+}
+
+/* The program and its arguments; counts them. */
+static int add_argv(struct buf *b, const struct run_spec *spec, const struct feed_config *config,
+                    uint32_t *ret_n)
+{
+    int r = 0;
+
+    *ret_n = 0;
+    if (spec->program != NULL) {
+        for (size_t i = 0; i < spec->nprogram; i++)
+            r |= add_string(b, spec->program[i]);
+        *ret_n = (uint32_t)spec->nprogram;
+        return r;
+    }
+    for (const char *const *arg = spec->language->argv; !config->warm && *arg != NULL; arg++) {
+        r |= add_string(b, *ret_n == 0 ? interpreter(*arg, config) : *arg);
+        ++*ret_n;
+    }
+    return r;
+}
+
 static int add_job(struct buf *b, const struct run_spec *spec, const struct feed_config *config)
 {
     struct frame_job job = {.flags = job_flags(spec, config->warm),
                             .timeout_ms = spec->timeout_ms,
                             .nargs = (uint32_t)spec->nargs,
                             .max_file_size = spec->max_file_size};
+    const struct language *l = spec->program == NULL ? spec->language : NULL;
     _cleanup_buf_ struct buf p;
     int r;
 
     if (spec->limits.workspace_mb != config->workspace_mb)
         job.workspace_mb = spec->limits.workspace_mb;
     buf_init(&p, FRAME_PAYLOAD_MAX);
-    r = buf_append(&p, &job, sizeof job) | add_string(&p, spec->language->main_file);
-    r |= add_string(&p, policy_names[spec->language->policy ? spec->policy : POLICY_OFF]);
+    r = buf_append(&p, &job, sizeof job) | add_string(&p, l != NULL ? l->main_file : "");
+    r |= add_string(&p, policy_names[l != NULL && l->policy ? spec->policy : POLICY_OFF]);
     r |= add_string(&p, spec->allowed_modules != NULL ? spec->allowed_modules : "");
-    for (const char *const *arg = spec->language->argv; !config->warm && *arg != NULL; arg++) {
-        r |= add_string(&p, *arg);
-        job.nargv++;
-    }
+    r |= add_argv(&p, spec, config, &job.nargv);
     for (size_t i = 0; i < spec->nargs; i++)
         r |= add_string(&p, spec->args[i]);
-    r |= add_environment(&p, spec, config->work_dir, &job.nenv);
+    r |= add_environment(&p, spec, config, &job.nenv);
     if (r != 0)
         return -1;
     memcpy(p.data, &job, sizeof job);
@@ -167,11 +208,13 @@ static int add_all(struct feed *f, const struct run_spec *spec, const struct fee
         add_raw(f, spec->stdin_data, spec->stdin_len);
         from = f->heads.len;
     }
-    /* Last, so that an input file of the same name loses. */
-    r |= add_blob(&f->heads, FRAME_FILE, spec->language->main_file, spec->code_len);
-    add_heads(f, from);
-    add_raw(f, spec->code, spec->code_len);
-    from = f->heads.len;
+    if (spec->program == NULL) {
+        /* Last, so that an input file of the same name loses. */
+        r |= add_blob(&f->heads, FRAME_FILE, spec->language->main_file, spec->code_len);
+        add_heads(f, from);
+        add_raw(f, spec->code, spec->code_len);
+        from = f->heads.len;
+    }
     r |= add_frame(&f->heads, FRAME_GO, NULL, 0);
     add_heads(f, from);
     return r;

@@ -20,6 +20,7 @@ struct feed {
 struct feed_config {
     const char *work_dir;
     bool warm;             /* the interpreter waits already: no argv */
+    bool is_image;         /* not the built-in environment: programs lie where its PATH says */
     uint32_t workspace_mb; /* as the sandbox was built */
 };
 

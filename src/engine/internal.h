@@ -1,6 +1,7 @@
 /* internal: the parts of the engine as they see each other.  For src/engine only.
  *
- *   engine_run -> pool (a ready sandbox, or a place in its queue) -> running (feed, watch, answer)
+ *   engine_run -> nest (which pool) -> pool (a ready sandbox, or a place in its queue)
+ *              -> running (feed, watch, answer)
  *   pool -> sandbox (one slot of the spawner: three descriptors and a reader)
  */
 #pragma once
@@ -9,68 +10,53 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/limits.h"
 #include "engine/engine.h"
 #include "engine/feed.h"
-#include "engine/reader.h"
+#include "engine/nest.h"
+#include "engine/pool.h"
 #include "engine/spawner_client.h"
 
-/* -- sandbox ----------------------------------------------------------------------------------- */
-enum { CHANNEL_CONTROL, CHANNEL_OUT, CHANNEL_ERR, CHANNELS };
+/* -- nest -------------------------------------------------------------------------------------- */
+enum nest_state { NEST_OPENING, NEST_UP, NEST_FAILED };
 
-enum sandbox_state { SANDBOX_OPENING, SANDBOX_BUILDING, SANDBOX_READY, SANDBOX_TAKEN };
-
-struct sandbox {
+struct nest {
     struct engine *engine;
-    enum sandbox_state state;
-    enum spawn_kind kind;
-    uint32_t slot;
-    int fds[CHANNELS];
-    uv_poll_t polls[CHANNELS];
-    unsigned handles; /* polls that libuv still knows */
-    struct reader reader;
-    struct run *run; /* while TAKEN */
-    struct sandbox *next;
+    uint32_t number; /* the spawner's name for it; 0: the built-in one */
+    enum spawn_nest_kind kind;
+    enum nest_state state;
+    bool is_held;         /* the spawner holds the number until SPAWN_NEST_CLOSE */
+    bool is_warm;         /* runs may take from the warm pool */
+    bool closing, ending; /* by its owner; by the spawner */
+    uint32_t min;         /* idle sandboxes, once there has been a run */
+    struct pool pools[2]; /* by enum spawn_kind */
+    struct run *runs;
+    uint32_t busy;
+    uint64_t used_us;
+    struct err error; /* why it failed, or could not be completed */
+    uint64_t bytes;   /* of the target */
+    uv_timer_t timer; /* its owner is told from the loop only */
+    struct nest_config config;
+    void (*on_closed)(void *data, uint64_t bytes, const struct err *e);
+    void *closed_data;
 };
 
-/* Asks for one; pool_ready() or pool_failed() follows.  -1 when out of memory. */
-int sandbox_open(struct engine *en, enum spawn_kind kind);
-/* Ends it and frees it.  Safe from its own callbacks. */
-void sandbox_close(struct sandbox *sb);
-/* Starts to watch stdout and stderr for its run. */
-void sandbox_watch_output(struct sandbox *sb);
-/* Watches the control socket, for room to write as well. */
-void sandbox_watch_control(struct sandbox *sb, bool writable);
-
-/* -- pool -------------------------------------------------------------------------------------- */
-struct pool {
-    struct engine *engine;
-    enum spawn_kind kind;
-    bool enabled;
-    struct sandbox *ready; /* the last one that became ready comes first: it is still in caches */
-    struct run *waiting, **waiting_tail; /* runs without a sandbox, in order */
-    uint32_t nready, nopening, nwaiting;
-    uint32_t min, max, target;
-    uint32_t taken;    /* since the last tick */
-    double rate;       /* sandboxes taken per second, smoothed */
-    bool made;         /* one has been made since the start */
-    uint32_t failures; /* in a row */
-    uint64_t retry_us; /* not before */
-    char reason[240];  /* of the last failure */
-};
-
-void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t min, uint32_t max);
-/* Gives a ready sandbox to the run (running_begin), now or later. */
-void pool_take(struct pool *p, struct run *run);
-/* The run does not want one any more. */
-void pool_leave(struct pool *p, struct run *run);
-/* A run has ended: a good moment to replace what was taken. */
-void pool_refill_soon(struct pool *p);
-void pool_ready(struct pool *p, struct sandbox *sb);
-/* It could not be made, or died while it waited; the caller closes it. */
-void pool_failed(struct pool *p, struct sandbox *sb, const char *why);
-/* Ten times a second: size, refill, give up on what cannot be had. */
-void pool_tick(struct pool *p);
-void pool_close(struct pool *p);
+/* Nest 0, which is there from the start.  NULL when out of memory. */
+struct nest *nest_create_built_in(struct engine *en);
+/* At the end of the engine, whatever state it is in. */
+void nest_destroy(struct nest *nest);
+/* A run begins or ends to be the nest's. */
+void nest_enter(struct nest *nest, struct run *run);
+void nest_leave(struct run *run);
+/* Chooses a pool for the run, which waits there for its sandbox. */
+void nest_take(struct run *run);
+/* A sandbox of this pool could not be made, and has been closed. */
+void nest_sandbox_failed(struct pool *p, const struct err *e);
+/* One that nobody wants any more has been closed. */
+void nest_sandbox_dropped(struct pool *p);
+void nest_tick(struct nest *nest);
+/* "none", "bridge" or "host". */
+const char *network_name(uint32_t network);
 
 /* -- running ----------------------------------------------------------------------------------- */
 struct run {
@@ -78,6 +64,8 @@ struct run {
     struct run_spec *spec;
     struct run_events events;
     struct run_result result;
+    struct nest *nest;
+    struct run *nest_next, **nest_prev; /* in the nest's list */
     struct sandbox *sandbox;
     struct pool *pool;
     uv_timer_t timer; /* the deadline of last resort, and the deferred end */
@@ -88,7 +76,7 @@ struct run {
     uint64_t discarded; /* bytes of output beyond the limit */
     size_t output_max;  /* bytes of one stream */
     uint32_t attempts;
-    bool waits_for_limits;   /* the job is sent when they are in force */
+    bool waits_for_start;    /* the job is sent when limits and network are in force */
     uint64_t sampled_us;     /* when counters were read ahead of the verdict, 0: not */
     unsigned closed_outputs; /* of stdout and stderr */
     bool usage_asked, usage_known;
@@ -111,7 +99,8 @@ struct engine {
     uv_loop_t *loop;
     struct engine_config config;
     struct spawner_client *spawner;
-    struct pool pools[2]; /* by enum spawn_kind */
+    struct nest *nests[LIMIT_NESTS]; /* by number */
+    struct layer_call *layer_calls;  /* that the spawner has yet to answer */
     uv_timer_t tick;
     uv_timer_t refill; /* runs out a moment after a run has ended */
     uint64_t ticks;
@@ -121,3 +110,8 @@ struct engine {
     uint32_t busy;
     char input[64 << 10]; /* where every read of this loop lands first */
 };
+
+/* A run has ended: its sandbox is replaced as soon as its answer is out. */
+void engine_refill_soon(struct engine *en);
+/* At the end of the engine: no answer comes any more. */
+void layer_calls_finish(struct engine *en);

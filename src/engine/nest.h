@@ -24,12 +24,15 @@ struct nest_config {
     void *data;
 };
 
-/* NULL and e: out of memory, or LIMIT_NESTS are open (ERR_LIMIT: close an idle one first). */
+/* A new nest.  It is up when nest_is_up() says so; until then, and when it fails, its owner has
+ * nothing to do but wait.  NULL and e: out of memory, or LIMIT_NESTS are open (ERR_LIMIT: close an
+ * idle one first). */
 struct nest *nest_open(struct engine *en, const struct nest_config *config, struct err *e);
 
 /* No new run may name it.  Those in progress finish (end_runs: are ended), then the spawner takes
- * it down, and on_closed follows with the bytes of the target on the disk, or with the error that
- * kept the target from becoming complete.  The handle is gone after on_closed. */
+ * it down, and on_closed follows with the bytes of the target on the disk and e == NULL, or with
+ * the error that kept the target from becoming complete.  The handle is gone after on_closed, which
+ * never comes before this returns.  A nest is closed once; one that failed must be closed too. */
 void nest_close(struct nest *nest, bool end_runs,
                 void (*on_closed)(void *data, uint64_t bytes, const struct err *e), void *data);
 
@@ -37,7 +40,8 @@ bool nest_is_up(const struct nest *nest);       /* made, and has not failed */
 uint32_t nest_busy(const struct nest *nest);    /* runs that wait or are in progress */
 uint64_t nest_used_us(const struct nest *nest); /* monotonic, when its last run ended */
 
-/* Work of the spawner on layers; `done` gets bytes or the next number in `value`, or an error. */
+/* Work of the spawner on layers; `done` is called once, later, with bytes or the next number in
+ * `value` and e == NULL, or with an error.  -1: out of memory; `done` is then not called. */
 typedef void layer_done(void *data, uint64_t value, const struct err *e);
 int layer_make_host(struct engine *en, enum spawn_host_layer which, uint64_t layer,
                     layer_done *done, void *data);

@@ -17,35 +17,41 @@
 #define FAILURES_LOUD   3    /* in a row, before it is more than a warning */
 #define RETRY_FIRST_US  10000
 #define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
-#define REFILL_DELAY_MS 1        /* after the end of a run: its answer goes out first */
 #define GIVE_UP_US      10000000 /* a run waits so long for a sandbox */
 
-void pool_init(struct pool *p, struct engine *en, enum spawn_kind kind, uint32_t min, uint32_t max)
+void pool_init(struct pool *p, struct nest *nest, enum spawn_kind kind, uint32_t min, uint32_t max)
 {
-    *p = (struct pool){.engine = en, .kind = kind, .min = min, .max = max, .target = min};
+    *p = (struct pool){.nest = nest, .kind = kind, .min = min, .max = max, .target = min};
     p->enabled = true;
     p->waiting_tail = &p->waiting;
 }
 
-static void refill(struct pool *p)
+void pool_refill(struct pool *p)
 {
     uint32_t want = p->target + p->nwaiting;
 
     if (!p->enabled || clock_now_us() < p->retry_us)
         return;
     while (p->nready + p->nopening < want && p->nopening < OPENING_MAX) {
-        if (sandbox_open(p->engine, p->kind) < 0)
+        struct sandbox *sb = sandbox_open(p);
+
+        if (sb == NULL)
             return;
+        sb->next = p->opening;
+        p->opening = sb;
         p->nopening++;
     }
 }
 
-static void pool_on_refill(uv_timer_t *timer)
+static bool unlink_from(struct sandbox **list, const struct sandbox *sb)
 {
-    struct engine *en = timer->data;
-
-    for (size_t i = 0; i < 2; i++)
-        refill(&en->pools[i]);
+    for (struct sandbox **at = list; *at != NULL; at = &(*at)->next) {
+        if (*at == sb) {
+            *at = sb->next;
+            return true;
+        }
+    }
+    return false;
 }
 
 static struct sandbox *pop_ready(struct pool *p)
@@ -81,17 +87,9 @@ void pool_take(struct pool *p, struct run *run)
         p->nwaiting++;
     }
     /* Making a sandbox takes a core for longer than most runs need one: while there are others, the
-     * replacement waits until this run has ended (pool_refill_soon, or the next tick). */
-    if (p->nready * 2 < p->target)
-        refill(p);
-}
-
-void pool_refill_soon(struct pool *p)
-{
-    struct engine *en = p->engine;
-
-    if (!uv_is_active((uv_handle_t *)&en->refill))
-        uv_timer_start(&en->refill, pool_on_refill, REFILL_DELAY_MS, 0);
+     * replacement waits until this run has ended (engine_refill_soon, or the next tick). */
+    if (p->nready * 2 < p->target || p->nwaiting > 0)
+        pool_refill(p);
 }
 
 void pool_leave(struct pool *p, struct run *run)
@@ -107,9 +105,15 @@ void pool_leave(struct pool *p, struct run *run)
     }
 }
 
+static void forget_opening(struct pool *p, const struct sandbox *sb)
+{
+    if (unlink_from(&p->opening, sb))
+        p->nopening--;
+}
+
 void pool_ready(struct pool *p, struct sandbox *sb)
 {
-    p->nopening--;
+    forget_opening(p, sb);
     p->made = true;
     p->failures = 0;
     p->retry_us = 0;
@@ -120,18 +124,7 @@ void pool_ready(struct pool *p, struct sandbox *sb)
         p->ready = sb;
         p->nready++;
     }
-    refill(p);
-}
-
-static void forget_ready(struct pool *p, const struct sandbox *sb)
-{
-    for (struct sandbox **at = &p->ready; *at != NULL; at = &(*at)->next) {
-        if (*at == sb) {
-            *at = sb->next;
-            p->nready--;
-            return;
-        }
-    }
+    pool_refill(p);
 }
 
 void pool_failed(struct pool *p, struct sandbox *sb, const char *why)
@@ -139,16 +132,22 @@ void pool_failed(struct pool *p, struct sandbox *sb, const char *why)
     uint32_t doublings = p->failures < RETRY_DOUBLINGS ? p->failures : RETRY_DOUBLINGS;
 
     if (sb->state == SANDBOX_READY) {
-        forget_ready(p, sb); /* it died while it waited: the next tick replaces it */
+        if (unlink_from(&p->ready, sb))
+            p->nready--; /* it died while it waited: the next tick replaces it */
         return;
     }
-    p->nopening--;
+    forget_opening(p, sb);
     p->failures++;
     p->retry_us = clock_now_us() + ((uint64_t)RETRY_FIRST_US << doublings);
     snprintf(p->reason, sizeof p->reason, "%s", why);
     log_event(p->failures >= FAILURES_LOUD ? LOG_ERROR : LOG_WARNING, "sandbox.failed",
               LOG_STR("kind", p->kind == SPAWN_WARM ? "warm" : "cold"), LOG_STR("reason", why),
               LOG_INT("in_a_row", p->failures));
+}
+
+void pool_drop(struct pool *p, struct sandbox *sb)
+{
+    forget_opening(p, sb);
 }
 
 static void follow_demand(struct pool *p)
@@ -177,12 +176,50 @@ void pool_tick(struct pool *p)
     shrink(p);
     while (p->waiting != NULL && now - p->waiting->waiting_since_us > GIVE_UP_US)
         running_unserved(pop_waiting(p), p->reason);
-    refill(p);
+    pool_refill(p);
 }
 
-void pool_close(struct pool *p)
+static void close_opening(struct pool *p, bool unanswered)
+{
+    struct sandbox *next;
+
+    for (struct sandbox *sb = p->opening; sb != NULL; sb = next) {
+        next = sb->next;
+        if (sb->state == SANDBOX_OPENING && !unanswered)
+            continue;
+        forget_opening(p, sb);
+        sandbox_close(sb);
+    }
+}
+
+void pool_drain(struct pool *p)
 {
     p->enabled = false;
     while (p->ready != NULL)
         sandbox_close(pop_ready(p));
+    close_opening(p, false);
+}
+
+void pool_hand_over(struct pool *from, struct pool *to)
+{
+    while (from->waiting != NULL) {
+        struct run *run = pop_waiting(from);
+        uint64_t since_us = run->waiting_since_us;
+
+        run->pool = to;
+        pool_take(to, run);
+        run->waiting_since_us = since_us;
+    }
+}
+
+void pool_fail_waiting(struct pool *p, const char *why)
+{
+    while (p->waiting != NULL)
+        running_unserved(pop_waiting(p), why);
+}
+
+void pool_close(struct pool *p)
+{
+    pool_drain(p);
+    close_opening(p, true);
 }

@@ -7,7 +7,7 @@
 
 enum { SANDBOXES = 64 };
 
-static struct engine engine;
+static struct nest nest;
 static struct sandbox *opening[SANDBOXES];
 static int nopening, nclosed, nunserved;
 static struct run *begun[SANDBOXES];
@@ -15,18 +15,22 @@ static struct sandbox *given[SANDBOXES];
 static int nbegun;
 static const char *last_reason;
 
-int sandbox_open(struct engine *en, enum spawn_kind kind)
+struct sandbox *sandbox_open(struct pool *p)
 {
     struct sandbox *sb = calloc(1, sizeof *sb);
 
-    *sb = (struct sandbox){.engine = en, .kind = kind, .state = SANDBOX_BUILDING};
+    *sb = (struct sandbox){.pool = p, .state = SANDBOX_BUILDING};
     opening[nopening++] = sb;
-    return 0;
+    return sb;
 }
 
 void sandbox_close(struct sandbox *sb)
 {
     nclosed++;
+    for (int i = 0; i < nopening; i++) {
+        if (opening[i] == sb)
+            opening[i] = opening[--nopening];
+    }
     free(sb);
 }
 
@@ -45,7 +49,7 @@ void running_unserved(struct run *run, const char *why)
 
 static struct pool *pool(void)
 {
-    return &engine.pools[SPAWN_WARM];
+    return &nest.pools[SPAWN_WARM];
 }
 
 static struct sandbox *pop_opening(void)
@@ -68,9 +72,9 @@ static void become_failed(struct sandbox *sb)
 
 static int setup(void **state)
 {
-    memset(&engine, 0, sizeof engine);
+    memset(&nest, 0, sizeof nest);
     nopening = nclosed = nunserved = nbegun = 0;
-    pool_init(pool(), &engine, SPAWN_WARM, 3, 8);
+    pool_init(pool(), &nest, SPAWN_WARM, 3, 8);
     return 0;
 }
 
@@ -202,7 +206,6 @@ static void the_pause_grows_and_has_an_end(void **state)
         struct sandbox sb = {.state = SANDBOX_BUILDING};
         uint64_t now = clock_now_us();
 
-        pool()->nopening++;
         pool_failed(pool(), &sb, "again");
         assert_true(pool()->retry_us - now >= last / 2);
         assert_true(pool()->retry_us - now < 2000000);
@@ -263,6 +266,63 @@ static void a_closed_pool_is_empty_and_stays_so(void **state)
     assert_int_equal(nopening, 0);
 }
 
+static void a_drained_pool_keeps_only_what_is_not_answered_yet(void **state)
+{
+    struct sandbox *asked;
+
+    pool_tick(pool()); /* three */
+    asked = opening[1];
+    asked->state = SANDBOX_OPENING;
+    become_ready(opening[0]);
+    opening[0] = opening[--nopening];
+    pool_drain(pool());
+    assert_int_equal(pool()->nready, 0);
+    assert_int_equal(pool()->nopening, 1);
+    assert_int_equal(nclosed, 2);
+    pool_tick(pool());
+    assert_int_equal(pool()->nopening, 1);
+    pool_drop(pool(), asked);
+    assert_int_equal(pool()->nopening, 0);
+}
+
+static void runs_go_to_another_pool_in_order_and_wait_no_longer(void **state)
+{
+    static struct run runs[3];
+    struct pool *cold = &nest.pools[SPAWN_COLD];
+
+    pool_init(cold, &nest, SPAWN_COLD, 0, 2);
+    pool()->enabled = cold->enabled = false;
+    for (size_t i = 0; i < TEST_COUNT(runs); i++) {
+        pool_take(pool(), &runs[i]);
+        runs[i].waiting_since_us = i + 1;
+    }
+    pool_hand_over(pool(), cold);
+    assert_int_equal(pool()->nwaiting, 0);
+    assert_int_equal(cold->nwaiting, 3);
+    assert_ptr_equal(cold->waiting, &runs[0]);
+    assert_ptr_equal(runs[2].pool, cold);
+    assert_int_equal(runs[2].waiting_since_us, 3);
+    pool_fail_waiting(cold, "gone");
+    assert_int_equal(nunserved, 3);
+    assert_string_equal(last_reason, "gone");
+    assert_int_equal(cold->nwaiting, 0);
+}
+
+static void a_pool_without_a_floor_starts_at_the_first_run(void **state)
+{
+    static struct run run;
+
+    pool_init(pool(), &nest, SPAWN_WARM, 0, 1);
+    pool_tick(pool());
+    assert_int_equal(nopening, 0);
+    pool_take(pool(), &run);
+    assert_int_equal(nopening, 1);
+    become_ready(pop_opening());
+    assert_ptr_equal(begun[0], &run);
+    pool_tick(pool());
+    assert_int_equal(nopening, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -279,6 +339,9 @@ int main(void)
         TEST(demand_raises_the_target_up_to_its_ceiling),
         TEST(what_is_taken_is_replaced_when_its_run_has_ended),
         TEST(a_closed_pool_is_empty_and_stays_so),
+        TEST(a_drained_pool_keeps_only_what_is_not_answered_yet),
+        TEST(runs_go_to_another_pool_in_order_and_wait_no_longer),
+        TEST(a_pool_without_a_floor_starts_at_the_first_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

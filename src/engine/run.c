@@ -67,6 +67,7 @@ void run_spec_destroy(struct run_spec *spec)
     free(spec->files);
     free_strings(spec->args, spec->nargs);
     free_strings(spec->env, spec->nenv);
+    free_strings(spec->program, spec->nprogram);
     free(spec->allowed_modules);
     free(spec->arena);
     free(spec);
@@ -86,5 +87,6 @@ void run_result_finish(struct run_result *r)
     free(r->skipped);
     free(r->bad_file);
     free(r->message);
+    free(r->modules);
     memset(r, 0, sizeof *r);
 }

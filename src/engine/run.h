@@ -59,8 +59,8 @@ struct run_spec {
     bool fresh;            /* a new interpreter, not a copy of the warm one */
     uint32_t network;      /* enum spawn_network (wire/spawn.h) */
     bool network_set;      /* the client named it */
-    char **program;        /* a job of our own instead of code in a language: argv of at least 1
-                              string, found on PATH; NULL otherwise */
+    char **program;        /* a job of our own instead of code in a language (which may then be
+                              NULL): argv of at least 1 string, found on PATH; NULL otherwise */
     size_t nprogram;
     size_t max_file_size; /* bytes; larger outputs are skipped and reported */
     char *arena;          /* memory that data pointers above may point into, or NULL */
@@ -110,7 +110,7 @@ struct run_isolation {
     const char *cgroup;     /* "v1" or "v2" */
     int landlock_abi;       /* 0: the kernel has none */
     bool warm;              /* forked from a warm zygote */
-    const char *network;    /* "none" */
+    const char *network;    /* "none", "bridge", "host" */
     const char *namespaces; /* "user,pid,mount,net,ipc,uts,cgroup" */
     const char *seccomp;    /* name of the profile */
 };
@@ -133,6 +133,7 @@ struct run_result {
     uint64_t memory_peak;    /* bytes */
     char *bad_file;
     char *message;
+    char *modules; /* that the run says it imported, comma-separated: a hint, or NULL */
     struct run_isolation isolation;
 };
 

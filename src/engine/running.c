@@ -55,7 +55,8 @@ static void finish(struct run *run)
     }
     run->engine->busy--;
     uv_timer_stop(&run->timer);
-    pool_refill_soon(run->pool);
+    engine_refill_soon(run->engine);
+    nest_leave(run);
     tell(&run->timer);
 }
 
@@ -291,7 +292,7 @@ static void try_another(struct run *run)
     run->sampled_us = 0;
     run->closed_outputs = 0;
     sandbox_close(sb);
-    pool_take(run->pool, run);
+    nest_take(run);
 }
 
 void running_lost(struct run *run, const struct err *e)
@@ -350,42 +351,48 @@ void running_writable(struct run *run)
         run->events.on_start(run->events.data);
 }
 
-static void on_limits(void *data, const struct spawn_reply *reply, int *fds)
+static void on_start(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct run *run = data;
+    bool has_network = run->spec->network != SPAWN_NETWORK_NONE;
     struct err e = {0};
 
     if (reply->error != 0) {
-        err_set(&e, ERR_UNAVAILABLE, reply->error, "put the limits in force");
+        spawner_reply_error(&e, reply, has_network ? "attach it" : "put the limits in force");
+        if (has_network)
+            err_prefix(&e, "network");
         run->attempts = ATTEMPTS_MAX;
         running_lost(run, &e);
-    } else if (run->waits_for_limits) {
-        run->waits_for_limits = false;
+    } else if (run->waits_for_start) {
+        run->waits_for_start = false;
         running_writable(run);
     }
 }
 
 /* The defaults are in force already; anything else must be before the run starts. */
-static bool needs_limits(const struct run *run)
+static bool needs_start(const struct run *run)
 {
     const struct run_limits *l = &run->spec->limits;
     const struct run_limits *d = &run->engine->config.limits;
 
-    return (l->memory_mb != 0 && l->memory_mb != d->memory_mb) ||
+    return run->spec->network != SPAWN_NETWORK_NONE ||
+           (l->memory_mb != 0 && l->memory_mb != d->memory_mb) ||
            (l->cpu_milli != 0 && l->cpu_milli != d->cpu_milli) ||
            (l->processes != 0 && l->processes != d->processes);
 }
 
-/* Puts the limits in force, gives the run its share of the CPU, and starts its counters. */
-static void ask_limits(struct run *run)
+/* Puts the limits in force, gives the run its share of the CPU and its network, and starts its
+ * counters. */
+static void ask_start(struct run *run)
 {
     const struct run_limits *l = &run->spec->limits;
     struct spawn_request req = {
         .op = SPAWN_START,
         .slot = run->sandbox->slot,
+        .network = run->spec->network,
         .limits = {l->memory_mb, l->cpu_milli, l->processes, l->workspace_mb}};
 
-    spawner_request(run->engine->spawner, &req, on_limits, run);
+    spawner_request(run->engine->spawner, &req, on_start, run);
 }
 
 static void describe_isolation(struct run *run)
@@ -395,17 +402,18 @@ static void describe_isolation(struct run *run)
     run->result.isolation = (struct run_isolation){
         .cgroup = spawner_cgroup_version(en->spawner) == 2 ? "v2" : "v1",
         .landlock_abi = en->config.landlock_abi,
-        .warm = run->sandbox->kind == SPAWN_WARM,
-        .network = "none",
+        .warm = run->sandbox->pool->kind == SPAWN_WARM,
+        .network = network_name(run->spec->network),
         .namespaces = NAMESPACES,
-        .seccomp = "default",
+        .seccomp = run->nest->kind == SPAWN_NEST_RUN ? "default" : "build",
     };
 }
 
 void running_begin(struct run *run, struct sandbox *sb)
 {
     struct feed_config feed = {.work_dir = run->engine->config.work_dir,
-                               .warm = sb->kind == SPAWN_WARM,
+                               .warm = sb->pool->kind == SPAWN_WARM,
+                               .is_image = run->nest->number != 0,
                                .workspace_mb = run->engine->config.limits.workspace_mb};
     struct err e = {0};
 
@@ -424,9 +432,9 @@ void running_begin(struct run *run, struct sandbox *sb)
     uv_timer_start(&run->timer, on_overdue, FEED_MS, 0);
     sandbox_watch_output(sb);
     /* Asked first in any case: the counters must start before the run does. */
-    run->waits_for_limits = needs_limits(run);
-    ask_limits(run);
-    if (!run->waits_for_limits)
+    run->waits_for_start = needs_start(run);
+    ask_start(run);
+    if (!run->waits_for_start)
         running_writable(run);
 }
 
@@ -435,7 +443,7 @@ void running_begin(struct run *run, struct sandbox *sb)
 struct run *engine_run(struct engine *en, struct run_spec *spec, const struct run_events *events,
                        struct err *e)
 {
-    bool warm = en->config.warm && spec->language->warm;
+    struct nest *nest = spec->nest != NULL ? spec->nest : en->nests[0];
     uint32_t kb =
         spec->limits.output_kb != 0 ? spec->limits.output_kb : en->config.limits.output_kb;
     struct run *run = calloc(1, sizeof *run);
@@ -446,17 +454,17 @@ struct run *engine_run(struct engine *en, struct run_spec *spec, const struct ru
         return NULL;
     }
     *run = (struct run){.engine = en, .spec = spec, .events = *events};
-    run->pool = &en->pools[warm ? SPAWN_WARM : SPAWN_COLD];
     run->output_max = (size_t)kb << 10;
     buf_init(&run->result.out, run->output_max);
     buf_init(&run->result.err, run->output_max);
     uv_timer_init(en->loop, &run->timer);
     run->timer.data = run;
     en->busy++;
+    nest_enter(nest, run);
     if (en->spawner_gone)
         running_unserved(run, "the spawner is gone");
     else
-        pool_take(run->pool, run);
+        nest_take(run);
     return run;
 }
 
@@ -464,7 +472,7 @@ void run_cancel(struct run *run)
 {
     run->cancelled = true;
     run->result.outcome = RUN_CANCELLED;
-    if (run->sandbox == NULL)
+    if (run->sandbox == NULL && run->pool != NULL)
         pool_leave(run->pool, run);
     uv_timer_start(&run->timer, on_deferred, 0, 0);
 }

@@ -36,7 +36,7 @@ void sandbox_close(struct sandbox *sb)
 
 static void fail(struct sandbox *sb, const struct err *e)
 {
-    struct pool *pool = &sb->engine->pools[sb->kind];
+    struct pool *pool = sb->pool;
 
     if (sb->state == SANDBOX_TAKEN) {
         running_lost(sb->run, e);
@@ -44,12 +44,23 @@ static void fail(struct sandbox *sb, const struct err *e)
     }
     pool_failed(pool, sb, e->text);
     sandbox_close(sb);
+    nest_sandbox_failed(pool, e);
+}
+
+/* The pool was closed or turned off in the meantime. */
+static void drop(struct sandbox *sb)
+{
+    struct pool *pool = sb->pool;
+
+    pool_drop(pool, sb);
+    sandbox_close(sb);
+    nest_sandbox_dropped(pool);
 }
 
 static void on_ready(struct sandbox *sb)
 {
     sb->state = SANDBOX_READY;
-    pool_ready(&sb->engine->pools[sb->kind], sb);
+    pool_ready(sb->pool, sb);
 }
 
 /* Reads frames.  `sb` may be gone afterwards. */
@@ -135,18 +146,21 @@ static void on_opened(void *data, const struct spawn_reply *reply, int *fds)
     sb->state = SANDBOX_BUILDING;
     for (int i = 0; i < CHANNELS; i++)
         sb->fds[i] = fds[i];
-    if (watch(sb, &e) < 0)
+    if (!sb->pool->enabled)
+        drop(sb);
+    else if (watch(sb, &e) < 0)
         fail(sb, &e);
 }
 
-int sandbox_open(struct engine *en, enum spawn_kind kind)
+struct sandbox *sandbox_open(struct pool *p)
 {
-    struct spawn_request req = {.op = SPAWN_OPEN, .kind = kind};
+    struct engine *en = p->nest->engine;
+    struct spawn_request req = {.op = SPAWN_OPEN, .kind = p->kind, .nest = p->nest->number};
     struct sandbox *sb = calloc(1, sizeof *sb);
 
     if (sb == NULL)
-        return -1;
-    *sb = (struct sandbox){.engine = en, .kind = kind, .fds = {-1, -1, -1}};
+        return NULL;
+    *sb = (struct sandbox){.engine = en, .pool = p, .fds = {-1, -1, -1}};
     spawner_request(en->spawner, &req, on_opened, sb);
-    return 0;
+    return sb;
 }

@@ -123,12 +123,18 @@ static void format_limits_hit(unsigned hit, char *out, size_t size)
     }
 }
 
+/* A job of our own has no language. */
+static const char *language_name(const struct execution *x)
+{
+    return x->language != NULL ? x->language->name : "build";
+}
+
 static void log_run(const struct execution *x, const struct run_result *r)
 {
     char hit[64];
     format_limits_hit(r->limits_hit, hit, sizeof hit);
     log_event(LOG_INFO, x->check_only ? "policy_check" : "run", LOG_STR("id", x->id),
-              LOG_STR("client", x->client), LOG_STR("language", x->language->name),
+              LOG_STR("client", x->client), LOG_STR("language", language_name(x)),
               LOG_INT("timeout_ms", x->timeout_ms), LOG_INT("memory_mb", x->limits.memory_mb),
               LOG_INT("cpu_milli", x->limits.cpu_milli), LOG_INT("processes", x->limits.processes),
               LOG_INT("workspace_mb", x->limits.workspace_mb),
@@ -272,7 +278,7 @@ void execute_cancel(struct execution *x)
     }
     admission_leave(s->admission, &x->ticket);
     log_event(LOG_INFO, "run", LOG_STR("id", x->id), LOG_STR("client", x->client),
-              LOG_STR("language", x->language->name), LOG_STR("outcome", "left_queue"),
+              LOG_STR("language", language_name(x)), LOG_STR("outcome", "left_queue"),
               LOG_REAL("queue_ms", (double)(clock_now_us() - x->asked_us) / 1000));
     free_execution(x);
     pump(s, NULL, NULL);
