@@ -2,7 +2,8 @@
  *
  * Runs in the server, once, between the end of its start and its first client.  A server that has
  * been taken over then holds this node's requests and may ask the spawner for sandboxes within the
- * configured ceilings; it can open no file, connect to nothing, and start nothing. */
+ * configured ceilings; it can read and write its own database and build logs, open no other file,
+ * connect to nothing, and start nothing. */
 #include "server/lockdown.h"
 
 #include <errno.h>
@@ -20,10 +21,16 @@
 
 /* Newer than the headers of Debian 12 (kernel's uapi/linux/landlock.h). */
 #define FS_ALL(abi) ((1ull << ((abi) >= 5 ? 16 : (abi) >= 3 ? 15 : (abi) >= 2 ? 14 : 13)) - 1)
-#define NET_ALL     3ull /* bind and connect of TCP: ABI 4 */
-#define SCOPE_ALL   3ull /* abstract sockets and signals: ABI 6 */
+#define FS_TRUNCATE (1ull << 14) /* ABI 3 */
+#define NET_ALL     3ull         /* bind and connect of TCP: ABI 4 */
+#define SCOPE_ALL   3ull         /* abstract sockets and signals: ABI 6 */
 
-/* What libc, libuv, libmicrohttpd and the thread pool ask for while serving. */
+/* What SQLite and the build logs do in the state directory; no link, no device, no program. */
+#define STATE_RIGHTS                                                                               \
+    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_DIR |  \
+     LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | FS_TRUNCATE)
+
+/* What libc, libuv, libmicrohttpd, SQLite and the thread pool ask for while serving. */
 static const struct {
     const char *reason;
     int calls[24];
@@ -32,6 +39,10 @@ static const struct {
      {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
       SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(dup), SCMP_SYS(dup3), SCMP_SYS(fcntl),
       SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl), SCMP_SYS(pipe2), SCMP_SYS(sendfile)}},
+    {"the database and the build logs; Landlock says where, and their locks are fcntl's",
+     {SCMP_SYS(openat), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate), SCMP_SYS(fdatasync),
+      SCMP_SYS(fsync), SCMP_SYS(access), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(fstatfs)}},
+    {"lists of modules, which go to the spawner as a descriptor", {SCMP_SYS(memfd_create)}},
     {"accepted sockets and the spawner's (none can be made or connected)",
      {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
       SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
@@ -79,9 +90,10 @@ int lockdown_landlock_abi(void)
     return abi < 0 ? 0 : (int)abi;
 }
 
-/* A ruleset without a single rule: no file can be opened any more. */
-static int close_files(struct err *e)
+/* A ruleset with one rule: nothing can be opened any more but beneath the state directory. */
+static int close_files(int state, struct err *e)
 {
+    struct landlock_path_beneath_attr beneath = {.parent_fd = state};
     struct {
         uint64_t fs, net, scope;
     } attr = {.fs = 0};
@@ -98,8 +110,10 @@ static int close_files(struct err *e)
         attr.scope = SCOPE_ALL;
         size = sizeof attr;
     }
+    beneath.allowed_access = attr.fs & STATE_RIGHTS;
     fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
-    if (fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+    if (fd < 0 || syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ||
+        syscall(SYS_landlock_restrict_self, fd, 0) < 0)
         return err_set(e, ERR_UNAVAILABLE, errno, "Landlock (see dunlin doctor)");
     return 0;
 }
@@ -133,7 +147,7 @@ static int filter_calls(struct err *e)
     return r == 0 ? 0 : err_set(e, ERR_UNAVAILABLE, -r, "seccomp (see dunlin doctor)");
 }
 
-int lockdown_enter(uint32_t uid, struct err *e)
+int lockdown_enter(uint32_t uid, int state, struct err *e)
 {
-    return drop_identity(uid, e) < 0 || close_files(e) < 0 ? -1 : filter_calls(e);
+    return drop_identity(uid, e) < 0 || close_files(state, e) < 0 ? -1 : filter_calls(e);
 }

@@ -5,12 +5,15 @@
  * a part is missing: if the spawner dies, it ends, and whoever supervises starts both again. */
 #include "server/serve.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -25,6 +28,7 @@
 #include "http/http.h"
 #include "server/hosts.h"
 #include "server/lockdown.h"
+#include "store/store.h"
 
 #define DRAIN_MS     8000 /* runs in progress may end after SIGTERM */
 #define SIGNALS      2
@@ -40,6 +44,8 @@ struct server {
     struct launch launch;
     uv_loop_t loop;
     struct engine *engine;
+    struct store *store;
+    int state, logs; /* directories: DATA/db, DATA/db/logs */
     struct api *api;
     struct http_server *http;
     uv_signal_t signals[SIGNALS];
@@ -197,6 +203,37 @@ static void watch_signals(struct server *s)
     s->deadline.data = s;
 }
 
+/* DATA/db and DATA/db/logs, the server's own; it is the working directory from now on, because the
+ * directories above it may be closed to the identity that the server takes next.  Safe because DATA
+ * is root's and nothing in it is followed: a server that was taken over owns what is in db/, so
+ * that is neither read nor opened here. */
+static int enter_state(struct server *s, struct err *e)
+{
+    char path[SPAWN_PATH + 8];
+    const uid_t uid = SPAWN_UID_SERVER;
+
+    snprintf(path, sizeof path, "%s/db", s->settings.data);
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_set(e, ERR_INTERNAL, errno, "mkdir %s", path);
+    s->state = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (s->state < 0 || fchown(s->state, uid, uid) < 0 || fchmod(s->state, 0700) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "prepare %s", path);
+    if ((mkdirat(s->state, "logs", 0700) < 0 && errno != EEXIST) ||
+        fchownat(s->state, "logs", uid, uid, AT_SYMLINK_NOFOLLOW) < 0 || fchdir(s->state) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "prepare %s/logs", path);
+    return 0;
+}
+
+/* What the locked server opens: its database and the directory of the build logs. */
+static int open_state(struct server *s, struct err *e)
+{
+    s->store = store_open(".", e);
+    if (s->store == NULL)
+        return -1;
+    s->logs = open("logs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return s->logs >= 0 ? 0 : err_set(e, ERR_INTERNAL, errno, "open db/logs");
+}
+
 /* checklist */
 static int start(struct server *s, struct err *e)
 {
@@ -223,7 +260,9 @@ static int start(struct server *s, struct err *e)
     if (s->api == NULL || start_http(s, e) < 0)
         return -1;
     watch_signals(s);
-    return lockdown_enter(SPAWN_UID_SERVER, e);
+    if (enter_state(s, e) < 0 || lockdown_enter(SPAWN_UID_SERVER, s->state, e) < 0)
+        return -1;
+    return open_state(s, e);
 }
 
 /* What a person at the terminal wants to see; logs go to stderr. */
@@ -263,6 +302,9 @@ static void finish(struct server *s)
     http_server_destroy(s->http);
     engine_destroy(s->engine);
     uv_run(&s->loop, UV_RUN_NOWAIT);
+    store_close(s->store);
+    fd_close(&s->logs);
+    fd_close(&s->state);
     fd_close(&s->launch.spawner);
     launch_wait(&s->launch);
     settings_finish(&s->settings);
@@ -270,7 +312,7 @@ static void finish(struct server *s)
 
 int serve_main(int argc, char **argv)
 {
-    static struct server s = {.launch = {.spawner = -1, .lock = -1}};
+    static struct server s = {.launch = {.spawner = -1, .lock = -1}, .state = -1, .logs = -1};
     uint64_t started_us = clock_now_us();
     struct err e = {0};
 

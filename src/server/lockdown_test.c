@@ -1,0 +1,206 @@
+/* Tests of lockdown: each in a child that locks itself down and tries.  Needs root. */
+#include "server/lockdown.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/test_support.h"
+#include "store/store.h"
+
+#define UID 0x70000000u
+
+struct place {
+    char above[48]; /* closed to everybody but root */
+    char dir[64];
+    int state;
+};
+
+static int set_up(void **state)
+{
+    struct place *p = calloc(1, sizeof *p);
+
+    if (geteuid() != 0 || lockdown_landlock_abi() == 0) {
+        free(p);
+        skip();
+    }
+    strcpy(p->above, "/tmp/dunlin-lockdown-XXXXXX");
+    if (mkdtemp(p->above) == NULL)
+        return -1;
+    snprintf(p->dir, sizeof p->dir, "%s/db", p->above);
+    if (mkdir(p->dir, 0700) < 0)
+        return -1;
+    p->state = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *state = p;
+    return fchown(p->state, UID, UID);
+}
+
+static int tear_down(void **state)
+{
+    struct place *p = *state;
+    char command[128];
+
+    close(p->state);
+    snprintf(command, sizeof command, "rm -rf %s", p->above);
+    free(p);
+    return system(command);
+}
+
+/* The child's exit status: 0, or the number of the line that failed. */
+static int in_lockdown(struct place *p, int (*attempt)(struct place *p))
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    if (pid == 0) {
+        struct err e = {0};
+
+        if (fchdir(p->state) < 0 || lockdown_enter(UID, p->state, &e) < 0)
+            _exit(1);
+        _exit(attempt(p));
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+#define CHECK(condition)                                                                           \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return __LINE__ & 0xff;                                                                \
+    } while (0)
+
+static int count(void *data, const struct environment_record *r)
+{
+    ++*(int *)data;
+    return 0;
+}
+
+static int use_the_database(struct place *p)
+{
+    struct environment_record r = {.name = (char *)"e", .created_at = (char *)"now"};
+    struct store *s = store_open(".", NULL);
+    int n = 0;
+
+    CHECK(s != NULL);
+    for (int i = 0; i < 200; i++) {
+        CHECK(store_environment_add(s, &r, NULL) == 0);
+        CHECK(store_environment_remove(s, r.id, NULL) == 0);
+    }
+    CHECK(store_environment_add(s, &r, NULL) == 0);
+    store_close(s);
+    s = store_open(".", NULL);
+    CHECK(s != NULL);
+    CHECK(store_environments(s, count, &n, NULL) == 0 && n == 1);
+    store_close(s);
+    CHECK(access("dunlin.db-wal", F_OK) < 0);
+    return 0;
+}
+
+static void the_database_works_where_nothing_above_it_can_be_entered(void **state)
+{
+    assert_int_equal(in_lockdown(*state, use_the_database), 0);
+}
+
+static int use_logs(struct place *p)
+{
+    struct statfs fs;
+    char back[4];
+    int fd = openat(p->state, "1.log", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    CHECK(fd >= 0);
+    CHECK(write(fd, "abc", 3) == 3);
+    CHECK(pread(fd, back, 3, 0) == 3);
+    CHECK(fstatfs(fd, &fs) == 0);
+    CHECK(close(fd) == 0);
+    fd = openat(p->state, "1.log", O_WRONLY | O_TRUNC | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK(unlinkat(p->state, "1.log", 0) == 0);
+    CHECK(memfd_create("list", MFD_CLOEXEC | MFD_ALLOW_SEALING) >= 0);
+    return 0;
+}
+
+static void logs_can_be_kept_and_removed(void **state)
+{
+    assert_int_equal(in_lockdown(*state, use_logs), 0);
+}
+
+static int leave(struct place *p)
+{
+    static const char *const paths[] = {"/etc/passwd", "/proc/self/status", "/dev/null", "/",
+                                        "..",          "../other",          "/tmp"};
+    char outside[96];
+
+    for (size_t i = 0; i < TEST_COUNT(paths); i++)
+        CHECK(open(paths[i], O_RDONLY | O_CLOEXEC) < 0);
+    snprintf(outside, sizeof outside, "%s/new", p->above);
+    CHECK(open(outside, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0);
+    CHECK(open("/tmp/dunlin-lockdown-new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0);
+    CHECK(openat(p->state, "link", O_RDONLY | O_CLOEXEC) < 0);
+    CHECK(unlink("/tmp/dunlin-lockdown-new") < 0);
+    return 0;
+}
+
+static void nothing_else_can_be_opened_not_through_a_link_either(void **state)
+{
+    struct place *p = *state;
+
+    assert_int_equal(symlinkat("/etc/passwd", p->state, "link"), 0);
+    assert_int_equal(in_lockdown(p, leave), 0);
+}
+
+static int make_other_things(struct place *p)
+{
+    CHECK(symlinkat("/etc", p->state, "s") < 0);
+    CHECK(linkat(p->state, "file", p->state, "hard", 0) < 0);
+    CHECK(mkdirat(p->state, "d", 0700) < 0);
+    CHECK(mkfifoat(p->state, "fifo", 0600) < 0);
+    CHECK(renameat(p->state, "file", p->state, "moved") < 0);
+    CHECK(fchmodat(p->state, "file", 04777, 0) < 0);
+    return 0;
+}
+
+static void only_plain_files_can_be_made(void **state)
+{
+    struct place *p = *state;
+    int fd = openat(p->state, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(fchown(fd, UID, UID), 0);
+    close(fd);
+    assert_int_equal(in_lockdown(p, make_other_things), 0);
+}
+
+static int reach_out(struct place *p)
+{
+    CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0);
+    CHECK(socket(AF_UNIX, SOCK_STREAM, 0) < 0);
+    CHECK(fork() < 0);
+    CHECK(execl("/bin/true", "true", (char *)NULL) < 0);
+    CHECK(getuid() == UID && setuid(0) < 0);
+    return 0;
+}
+
+static void no_socket_no_process_no_way_back(void **state)
+{
+    assert_int_equal(in_lockdown(*state, reach_out), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_database_works_where_nothing_above_it_can_be_entered),
+        TEST(logs_can_be_kept_and_removed),
+        TEST(nothing_else_can_be_opened_not_through_a_link_either),
+        TEST(only_plain_files_can_be_made),
+        TEST(no_socket_no_process_no_way_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
