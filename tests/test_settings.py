@@ -11,7 +11,13 @@ VARIABLES = [
     "MAX_FILE_SIZE", "MAX_BODY_SIZE", "BODY_BUDGET", "MEMORY_LIMIT", "MAX_MEMORY", "MEMORY_BUDGET",
     "CPU_LIMIT", "MAX_CPU", "PROCESS_LIMIT", "MAX_PROCESSES", "WORKSPACE_LIMIT", "MAX_WORKSPACE",
     "OUTPUT_LIMIT", "MAX_OUTPUT", "POOL_MIN", "POOL_MAX", "WARM_MODULES", "WORK_DIR",
-    "SECURITY_LEVEL", "ALLOWED_MODULES", "NETWORK_MODE", "LOG_LEVEL", "LOG_FORMAT"]
+    "SECURITY_LEVEL", "ALLOWED_MODULES", "LOG_LEVEL", "LOG_FORMAT", "BUILD_TIMEOUT",
+    "BUILD_CONCURRENCY", "BUILD_MEMORY", "BUILD_CPU", "BUILD_PROCESSES", "BUILD_DISK",
+    "BUILD_LOG_LIMIT", "BUILD_WEIGHT", "DISK_RESERVE", "FORBIDDEN_SCRIPTS", "ENVIRONMENT_LIMIT",
+    "ENVIRONMENTS_WARM", "ENVIRONMENT_IDLE", "ZYGOTE_FORKS", "ZYGOTE_MINUTES", "LEARN_MODULES",
+    "NETWORK_MODE", "MAX_NETWORK", "BUILD_NETWORK", "NETWORK_DNS", "NETWORK_ALLOW", "NETWORK_RATE",
+    "NETWORK_CONNECTIONS", "REGISTRY_MIRROR", "REGISTRIES", "REGISTRY_INSECURE",
+    "REGISTRY_AUTH_FILE", "DEBIAN_MIRROR"]
 
 WITHOUT_FLAG = {"API_KEYS"}  # every user of the machine could read it in ps
 
@@ -36,7 +42,8 @@ def test_help_lists_every_setting_with_its_flag_and_default():
     ("CPU_LIMIT", "-1"), ("CPU_LIMIT", "fast"), ("MAX_TIMEOUT", "0"), ("CONCURRENT_LIMIT", "0"),
     ("LOG_LEVEL", "loud"), ("SECURITY_LEVEL", "high"), ("WORK_DIR", "relative"),
     ("ALLOW_ANONYMOUS", "maybe"), ("MAX_CODE_LENGTH", ""), ("POOL_MIN", "1e3"),
-    ("MEMORY_LIMIT", "99999999999999999999g"), ("API_KEY_FILE", "/nonexistent/keys")])
+    ("MEMORY_LIMIT", "99999999999999999999g"), ("NETWORK_DNS", "127.0.0.53"),
+    ("NETWORK_ALLOW", "10.0.0.1/8"), ("REGISTRIES", "https://registry.example"), ("API_KEY_FILE", "/nonexistent/keys")])
 def test_a_bad_value_stops_the_start_and_is_named(spare_directory, name, value):
     ended = dunlin("serve", "--data", spare_directory, env={"PORT": str(free_port()), name: value},
                    seconds=20)

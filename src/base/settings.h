@@ -46,9 +46,37 @@ struct settings {
     char *work_dir;          /* WORK_DIR /sandbox */
     char *security_level;    /* SECURITY_LEVEL off|standard|strict */
     char *allowed_modules;   /* ALLOWED_MODULES "" */
-    char *network_mode;      /* NETWORK_MODE none */
-    char *log_level;         /* LOG_LEVEL info */
-    char *log_format;        /* LOG_FORMAT auto|text|json */
+
+    int64_t build_timeout;       /* BUILD_TIMEOUT 1800 seconds */
+    int64_t build_concurrency;   /* BUILD_CONCURRENCY 1 */
+    int64_t build_memory;        /* BUILD_MEMORY 2g */
+    int64_t build_cpu_milli;     /* BUILD_CPU 0 = all CPUs */
+    int64_t build_processes;     /* BUILD_PROCESSES 512 */
+    int64_t build_disk;          /* BUILD_DISK 10g: size of a layer's file system */
+    int64_t build_log_limit;     /* BUILD_LOG_LIMIT 8m */
+    int64_t build_weight;        /* BUILD_WEIGHT 25: percent of a run's share of the CPU */
+    int64_t disk_reserve;        /* DISK_RESERVE 1g: free space that builds must leave */
+    char *forbidden_scripts;     /* FORBIDDEN_SCRIPTS refuse|warn */
+    int64_t environment_limit;   /* ENVIRONMENT_LIMIT 1000 */
+    int64_t environments_warm;   /* ENVIRONMENTS_WARM 16: nests open at once */
+    int64_t environment_idle;    /* ENVIRONMENT_IDLE 600: seconds until an unused nest is closed */
+    int64_t zygote_forks;        /* ZYGOTE_FORKS 20000 */
+    int64_t zygote_minutes;      /* ZYGOTE_MINUTES 240 */
+    bool learn_modules;          /* LEARN_MODULES true */
+    char *network_mode;          /* NETWORK_MODE none|bridge: what runs have unless they say */
+    char *max_network;           /* MAX_NETWORK none|bridge: what runs may ask for */
+    char *build_network;         /* BUILD_NETWORK none|bridge */
+    char *network_dns;           /* NETWORK_DNS "" comma-separated addresses; "" = the host's */
+    char *network_allow;         /* NETWORK_ALLOW "" comma-separated networks */
+    int64_t network_rate;        /* NETWORK_RATE 50m bytes a second, 0 = no limit */
+    int64_t network_connections; /* NETWORK_CONNECTIONS 512 */
+    char *registry_mirror;       /* REGISTRY_MIRROR "" host[:port][/path] */
+    char *registries;            /* REGISTRIES "" comma-separated host[:port] */
+    char *registry_insecure;     /* REGISTRY_INSECURE "" comma-separated host[:port] */
+    char *registry_auth_file;    /* REGISTRY_AUTH_FILE "" */
+    char *debian_mirror;         /* DEBIAN_MIRROR "" = the host's apt sources */
+    char *log_level;             /* LOG_LEVEL info */
+    char *log_format;            /* LOG_FORMAT auto|text|json */
 };
 
 /* Fills *s from the defaults, `dotenv` (path, may be absent; NULL: none), environ and argv (flags

@@ -145,22 +145,13 @@ static int make_data_absolute(struct settings *s, struct err *e)
     return 0;
 }
 
-static int settle_network(struct settings *s, const struct settings_warner *w, struct err *e)
-{
-    if (strcmp(s->network_mode, "none") == 0)
-        return 0;
-    settings_warn(w, "NETWORK_MODE=%s: runs have no network in this version; using none",
-                  s->network_mode);
-    return setting_assign(setting_find("NETWORK_MODE"), s, "none", "NETWORK_MODE", e);
-}
-
 int settings_check(struct settings *s, const struct settings_warner *w, struct err *e)
 {
     apply_timeouts(s, w);
     if (check_orders(s, e) < 0 || check_work_dir(s->work_dir, e) < 0 ||
-        check_modules(s->warm_modules, e) < 0 || make_data_absolute(s, e) < 0)
+        check_modules(s->warm_modules, e) < 0 || settings_check_networks(s, e) < 0)
         return -1;
-    return settle_network(s, w, e);
+    return make_data_absolute(s, e);
 }
 
 /* Settings of the predecessors that mean nothing here. */

@@ -136,17 +136,14 @@ static void settings_of_the_predecessors_give_one_warning_each(void **state)
     struct load l;
     LOAD(&l,
          "EXECUTION_MODE=conda\nDOCKER_IMAGE=python:3.11-slim\nCONDA_BASE_PATH=/c\n"
-         "CONDA_ENVS_PATH=/e\nNETWORK_MODE=bridge\n",
+         "CONDA_ENVS_PATH=/e\n",
          "--pool-min=1");
     assert_loaded(&l);
-    static const char *const each[] = {"EXECUTION_MODE",  "DOCKER_IMAGE", "CONDA_BASE_PATH",
-                                       "CONDA_ENVS_PATH", "TEMP_DIR",     "NETWORK_MODE"};
+    static const char *const each[] = {"EXECUTION_MODE", "DOCKER_IMAGE", "CONDA_BASE_PATH",
+                                       "CONDA_ENVS_PATH", "TEMP_DIR"};
     for (size_t i = 0; i < TEST_COUNT(each); i++)
         assert_int_equal(count_of(each[i]), 1);
     assert_int_equal(count_of("\n"), (int)TEST_COUNT(each));
-    assert_contains(warnings, "NETWORK_MODE=bridge: runs have no network in this version; using "
-                              "none\n");
-    assert_string_equal(l.s.network_mode, "none");
     settings_finish(&l.s);
 
     LOAD(&l, "ENVIRONMENT=production\n", "--pool-min=1");

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 
-#define SETTINGS_MAX         64 /* rows of the table; a static assertion holds it */
+#define SETTINGS_MAX         96 /* rows of the table; a static assertion holds it */
 #define SETTINGS_FLAG_BYTES  32 /* longest flag name with its NUL */
 #define SETTINGS_VALUE_BYTES 32 /* a formatted number with its unit and NUL */
 
@@ -89,6 +89,8 @@ void settings_warn(const struct settings_warner *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Applies the rules that involve more than one setting, and those of paths and lists. */
 int settings_check(struct settings *s, const struct settings_warner *w, struct err *e);
+/* The rules of networks, and of lists of addresses, networks and registries. */
+int settings_check_networks(const struct settings *s, struct err *e);
 /* Warns of settings of the predecessors that have no effect here. */
 void settings_warn_legacy(const struct dotenv *d, const struct settings_warner *w);
 /* Warns of keys in .env that nobody knows. */

@@ -13,6 +13,7 @@
 #define SECONDS_MAX 86400 /* a run of more than a day is a job for another system */
 #define MODULES_MAX 511   /* what the message to the spawner holds (wire/spawn.h) */
 #define LIST_MAX    65536 /* bytes of a list in one variable */
+#define DAYS_MAX    366   /* of waiting for anything */
 
 #define FIELD(f) offsetof(struct settings, f)
 
@@ -23,6 +24,9 @@ static const char request_group[] = "Requests";
 static const char run_group[] = "Limits of a run when a request names none";
 static const char ceiling_group[] = "Ceilings of what a request may ask for";
 static const char sandbox_group[] = "Sandboxes";
+static const char environment_group[] = "Environments and images";
+static const char network_group[] = "Networks";
+static const char registry_group[] = "Image registries";
 
 /* clang-format off */
 const struct setting settings_table[] = {
@@ -98,13 +102,74 @@ const struct setting settings_table[] = {
      "Working directory of a run, as the code sees it."},
     {"WARM_MODULES", SETTING_STRING, 0, "", 0, MODULES_MAX, NULL, FIELD(warm_modules),
      sandbox_group, "Python modules that are imported ahead, separated by commas."},
-    {"NETWORK_MODE", SETTING_CHOICE, 0, "none", 0, 0, "none|bridge", FIELD(network_mode),
-     sandbox_group, "Network of a run; this version has only none."},
     {"SECURITY_LEVEL", SETTING_CHOICE, 0, "off", 0, 0, "off|standard|strict",
      FIELD(security_level), sandbox_group,
      "Static check of Python code before it runs: a help for honest users, never the barrier."},
     {"ALLOWED_MODULES", SETTING_STRING, 0, "", 0, LIST_MAX, NULL, FIELD(allowed_modules),
      sandbox_group, "Modules that the static check permits in addition, separated by commas."},
+
+    {"BUILD_TIMEOUT", SETTING_INT, 0, "1800", 1, SECONDS_MAX, NULL, FIELD(build_timeout),
+     environment_group, "Seconds that making an environment or an image may take."},
+    {"BUILD_CONCURRENCY", SETTING_INT, 0, "1", 1, 16, NULL, FIELD(build_concurrency),
+     environment_group, "Builds at the same time; others wait in a queue."},
+    {"BUILD_MEMORY", SETTING_BYTES, 0, "2g", 64 * MIB, 64 * TIB, NULL, FIELD(build_memory),
+     environment_group, "Memory of a build, swap included."},
+    {"BUILD_CPU", SETTING_MILLI, 0, "0", 0, 4096000, NULL, FIELD(build_cpu_milli),
+     environment_group, "CPUs of a build; 0 is all of the machine."},
+    {"BUILD_PROCESSES", SETTING_INT, 0, "512", 8, 1000000, NULL, FIELD(build_processes),
+     environment_group, "Processes and threads of a build."},
+    {"BUILD_DISK", SETTING_BYTES, 0, "10g", 64 * MIB, TIB, NULL, FIELD(build_disk),
+     environment_group, "Bytes that an environment or an image may take up."},
+    {"BUILD_LOG_LIMIT", SETTING_BYTES, 0, "8m", 64 * KIB, GIB, NULL, FIELD(build_log_limit),
+     environment_group, "Bytes of a build's log that are kept."},
+    {"BUILD_WEIGHT", SETTING_INT, 0, "25", 1, 100, NULL, FIELD(build_weight), environment_group,
+     "Share of the CPU that a build gets beside runs, in percent of the share of a run."},
+    {"DISK_RESERVE", SETTING_BYTES, 0, "1g", 0, 64 * TIB, NULL, FIELD(disk_reserve),
+     environment_group, "Free space that a build must leave on the disk of DATA."},
+    {"FORBIDDEN_SCRIPTS", SETTING_CHOICE, 0, "refuse", 0, 0, "refuse|warn",
+     FIELD(forbidden_scripts), environment_group,
+     "What happens to setup scripts with commands that the predecessor forbade."},
+    {"ENVIRONMENT_LIMIT", SETTING_INT, 0, "1000", 0, 100000, NULL, FIELD(environment_limit),
+     environment_group, "Environments at most."},
+    {"ENVIRONMENTS_WARM", SETTING_INT, 0, "16", 1, LIMIT_NESTS - 1, NULL,
+     FIELD(environments_warm), environment_group, "Environments in use at once, builds included."},
+    {"ENVIRONMENT_IDLE", SETTING_INT, 0, "600", 1, DAYS_MAX * SECONDS_MAX, NULL,
+     FIELD(environment_idle), environment_group,
+     "Seconds after its last run until an environment gives up its processes and memory."},
+    {"ZYGOTE_FORKS", SETTING_INT, 0, "20000", 1, 1000000000, NULL, FIELD(zygote_forks),
+     environment_group, "Runs after which the interpreter that they are copied from is renewed."},
+    {"ZYGOTE_MINUTES", SETTING_INT, 0, "240", 1, DAYS_MAX * 1440, NULL, FIELD(zygote_minutes),
+     environment_group, "Minutes after which it is renewed in any case."},
+    {"LEARN_MODULES", SETTING_BOOL, 0, "true", 0, 1, NULL, FIELD(learn_modules),
+     environment_group,
+     "Import ahead what the runs of an environment import, unless it has a warm list."},
+
+    {"NETWORK_MODE", SETTING_CHOICE, 0, "none", 0, 0, "none|bridge", FIELD(network_mode),
+     network_group, "Network of runs and environments that name none."},
+    {"MAX_NETWORK", SETTING_CHOICE, 0, "bridge", 0, 0, "none|bridge", FIELD(max_network),
+     network_group, "The most that a run or an environment may ask for."},
+    {"BUILD_NETWORK", SETTING_CHOICE, 0, "bridge", 0, 0, "none|bridge", FIELD(build_network),
+     network_group, "Network of setup scripts and of pulling images."},
+    {"NETWORK_DNS", SETTING_STRING, 0, "", 0, 255, NULL, FIELD(network_dns), network_group,
+     "Addresses of up to 3 resolvers, separated by commas; empty takes the host's own."},
+    {"NETWORK_ALLOW", SETTING_STRING, 0, "", 0, 1023, NULL, FIELD(network_allow), network_group,
+     "Up to 16 networks that can be reached although they are private, separated by commas."},
+    {"NETWORK_RATE", SETTING_BYTES, 0, "50m", 0, TIB, NULL, FIELD(network_rate), network_group,
+     "Bytes a second of one sandbox, each way; 0 is no limit."},
+    {"NETWORK_CONNECTIONS", SETTING_INT, 0, "512", 1, 65535, NULL, FIELD(network_connections),
+     network_group, "Connections of one sandbox at once."},
+
+    {"REGISTRY_MIRROR", SETTING_STRING, 0, "", 0, 255, NULL, FIELD(registry_mirror),
+     registry_group, "HOST[:PORT][/PATH] that images without a registry's name come from."},
+    {"REGISTRIES", SETTING_STRING, 0, "", 0, 1023, NULL, FIELD(registries), registry_group,
+     "HOST[:PORT] of registries that are reached over the host's own network, as private ones "
+     "must be, separated by commas."},
+    {"REGISTRY_INSECURE", SETTING_STRING, 0, "", 0, 1023, NULL, FIELD(registry_insecure),
+     registry_group, "HOST[:PORT] of registries that are spoken to without TLS."},
+    {"REGISTRY_AUTH_FILE", SETTING_STRING, 0, "", 0, 4095, NULL, FIELD(registry_auth_file),
+     registry_group, "File with credentials, as docker login and podman login write it."},
+    {"DEBIAN_MIRROR", SETTING_STRING, 0, "", 0, 255, NULL, FIELD(debian_mirror), registry_group,
+     "URL of a Debian mirror for debootstrap images; empty takes the host's apt sources."},
 };
 /* clang-format on */
 
