@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "engine/language.h"
+#include "engine/launch_config.h"
 
 #define SPAWNER_FD    3
 #define LOCK_FD       4   /* the spawner holds the instance's lock too, until it has cleaned up */
@@ -34,7 +34,6 @@
 #define BESIDE_MAX    64   /* local runs at once beside a server */
 #define STOP_POLLS    100  /* of 50 ms: how long the spawner may take to clean up */
 #define STOP_PAUSE_US 50000
-#define SPARE_SLOTS   32 /* sandboxes that are being taken apart */
 
 int launch_find_paths(struct launch_paths *ret, struct err *e)
 {
@@ -70,6 +69,26 @@ static int make_dirs(const char *path, struct err *e)
             return 0;
     }
     return err_set(e, ERR_INVALID, 0, "the data directory's path is too long");
+}
+
+/* What the spawner and the operator put below the data directory, closed to everybody else.  (The
+ * database is the server's own: server/serve.c.) */
+static int make_stores(const char *data, struct err *e)
+{
+    static const char *const names[] = {"layers", "imports"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[PATH_MAX];
+        _cleanup_fd_ int fd = -1;
+
+        snprintf(path, sizeof path, "%s/%s", data, names[i]);
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return err_set(e, ERR_INTERNAL, errno, "mkdir %s", path);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fchmod(fd, 0700) < 0)
+            return err_set(e, ERR_INTERNAL, errno, "close %s to others", path);
+    }
+    return 0;
 }
 
 /* The lock's descriptor, or -1.  Tries `polls` times. */
@@ -157,7 +176,16 @@ static int copy_path(char *out, size_t cap, const json_t *value, const char *wha
     return 0;
 }
 
-static int read_answer(const char *answer, struct spawn_config *config, struct err *e)
+/* What the system copy may leave out: environments then lack a base or tools. */
+static void copy_key(char out[static LAUNCH_KEY], const json_t *value)
+{
+    const char *text = json_string_value(value);
+
+    snprintf(out, LAUNCH_KEY, "%s", text != NULL && strlen(text) < LAUNCH_KEY ? text : "");
+}
+
+static int read_answer(const char *answer, struct spawn_config *config, struct launch *ret,
+                       struct err *e)
 {
     json_error_t where;
     json_t *root = json_loads(answer, 0, &where), *languages = json_object_get(root, "languages");
@@ -175,42 +203,11 @@ static int read_answer(const char *answer, struct spawn_config *config, struct e
                       "python", e);
     for (size_t i = 0; r == 0 && (l = language_at(i)) != NULL; i++)
         language_set_available(l, json_is_string(json_object_get(languages, l->name)));
+    copy_key(ret->base_key, json_object_get(root, "base_key"));
+    copy_key(ret->tools_key, json_object_get(root, "tools_key"));
+    copy_key(ret->python_version, json_object_get(root, "python_version"));
     json_decref(root);
     return r;
-}
-
-static uint32_t megabytes(int64_t bytes)
-{
-    return (uint32_t)((bytes + (1 << 20) - 1) >> 20);
-}
-
-uint32_t launch_slots(const struct settings *s)
-{
-    int64_t slots = s->concurrent_limit + 3 * s->pool_max + SPARE_SLOTS;
-
-    return slots < LIMIT_SLOTS ? (uint32_t)slots : LIMIT_SLOTS;
-}
-
-static int fill_config(const struct settings *s, const struct launch_paths *paths, bool warm,
-                       struct spawn_config *c, struct err *e)
-{
-    int64_t cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-    c->defaults = (struct spawn_limits){megabytes(s->memory_limit), (uint32_t)s->cpu_milli,
-                                        (uint32_t)s->process_limit, megabytes(s->workspace_limit)};
-    c->ceilings = (struct spawn_limits){
-        megabytes(s->max_memory), (uint32_t)(s->max_cpu_milli > 0 ? s->max_cpu_milli : cpus * 1000),
-        (uint32_t)s->max_processes, megabytes(s->max_workspace)};
-    c->slots = launch_slots(s);
-    if (!warm)
-        c->python[0] = '\0';
-    if (snprintf(c->modules, sizeof c->modules, "%s", s->warm_modules) >= (int)sizeof c->modules)
-        return err_set(e, ERR_INVALID, 0, "WARM_MODULES is longer than %zu bytes",
-                       sizeof c->modules - 1);
-    snprintf(c->work_dir, sizeof c->work_dir, "%s", s->work_dir);
-    if (snprintf(c->init, sizeof c->init, "%s/dunlin-init", paths->libexec) >= (int)sizeof c->init)
-        return err_set(e, ERR_INVALID, 0, "the path of dunlin-init is too long");
-    return 0;
 }
 
 /* Ends with its socket as descriptor 3 and the lock as descriptor 4, whatever they were. */
@@ -280,9 +277,14 @@ int launch_start(const struct settings *s, const struct launch_paths *paths, boo
     ret->lock = beside ? lock_beside(s->data, config.data, e) : lock_dir(s->data, LOCK_POLLS, e);
     if (ret->lock < 0)
         return -1;
-    if (ask_system_image(s, paths, answer, e) < 0 || read_answer(answer, &config, e) < 0 ||
-        fill_config(s, paths, warm, &config, e) < 0)
+    if ((!beside && make_stores(s->data, e) < 0) || ask_system_image(s, paths, answer, e) < 0 ||
+        read_answer(answer, &config, ret, e) < 0 || launch_config_fill(s, &config, e) < 0)
         return -1;
+    if (!warm)
+        config.python[0] = '\0';
+    if (snprintf(config.init, sizeof config.init, "%s/dunlin-init", paths->libexec) >=
+        (int)sizeof config.init)
+        return err_set(e, ERR_INVALID, 0, "the path of dunlin-init is too long");
     return start_spawner(paths, &config, ret, e);
 }
 

@@ -17,10 +17,16 @@ struct launch_paths {
 };
 int launch_find_paths(struct launch_paths *ret, struct err *e);
 
+#define LAUNCH_KEY 128 /* bytes of a key, its NUL included */
+
 struct launch {
     int spawner;       /* the socket, for engine_create() */
     pid_t spawner_pid; /* our child */
     int lock;          /* held as long as the instance lives */
+    /* What the host can give to environments; "" where it cannot. */
+    char base_key[LAUNCH_KEY];       /* of the layer SPAWN_HOST_BASE as it would be made now */
+    char tools_key[LAUNCH_KEY];      /* of SPAWN_HOST_TOOLS */
+    char python_version[LAUNCH_KEY]; /* of the host's Python: "3.11" */
 };
 
 /* Sandboxes at once: what the pools and the concurrency limit can ask for, with room for those on
