@@ -1,6 +1,7 @@
 /* confine: the checklist between "inside the sandbox" and "runs a stranger's code".
  *
- * Runs in the run's own process: in dunlin-init's child (cold) or in a forked zygote (warm).
+ * Runs in the run's own process: in dunlin-init's child (cold, builds too) or in a forked zygote
+ * (warm).
  * Trusts: its arguments.  Must never skip a failed step. */
 #include "enter/confine.h"
 
@@ -83,11 +84,13 @@ static long empty_signal_mask(void)
 
 /* Safe because: a bounding set without a capability can never give it back, not even through exec
  * of a file that has it (capabilities(7)). */
-static long drop_bounding_set(void)
+static long drop_bounding_set(uint32_t keep)
 {
     for (int cap = 0; cap <= CAP_HIGHEST; cap++) {
-        long r = sys(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+        long r = 0;
 
+        if (cap > 31 || (keep & 1u << cap) == 0)
+            r = sys(SYS_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
         if (r == -22 && cap > CAP_BLOCK_SUSPEND)
             return 0; /* EINVAL: behind the last one this kernel knows */
         if (r < 0)
@@ -96,13 +99,18 @@ static long drop_bounding_set(void)
     return 0;
 }
 
-int confine_drop_capabilities(void)
+static int keep_capabilities(uint32_t caps)
 {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct data[2] = {{0}, {0}};
+    struct __user_cap_data_struct data[2] = {{.effective = caps, .permitted = caps}, {0}};
     long r = sys(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
     return r < 0 ? (int)r : (int)sys(SYS_capset, &header, data);
+}
+
+int confine_drop_capabilities(void)
+{
+    return keep_capabilities(0);
 }
 
 static long lock_securebits(void)
@@ -112,13 +120,27 @@ static long lock_securebits(void)
     return sys(SYS_prctl, PR_SET_SECUREBITS, bits | SECURE_ALL_LOCKS, 0, 0, 0);
 }
 
+/* Safe because: the user namespace is the sandbox's own, the bounding set bounds whatever root
+ * executes, and the securebits stay as they are, so that giving up uid 0 gives up the rest. */
+static long become_root(void)
+{
+    long r;
+
+    if ((r = drop_bounding_set(CONFINE_ROOT_CAPS)) < 0)
+        return r;
+    if ((r = sys(SYS_setgroups, 0, NULL)) < 0 || (r = sys(SYS_setresgid, 0, 0, 0)) < 0 ||
+        (r = sys(SYS_setresuid, 0, 0, 0)) < 0)
+        return r;
+    return keep_capabilities(CONFINE_ROOT_CAPS);
+}
+
 /* Safe because: real, effective, saved and file-system ids all change, so no way leads back; the
  * bounding set and securebits go first because they need CAP_SETPCAP. */
 static long become(uint32_t uid)
 {
     long r;
 
-    if ((r = drop_bounding_set()) < 0 || (r = lock_securebits()) < 0)
+    if ((r = drop_bounding_set(0)) < 0 || (r = lock_securebits()) < 0)
         return r;
     if ((r = sys(SYS_setresgid, uid, uid, uid)) < 0 || (r = sys(SYS_setresuid, uid, uid, uid)) < 0)
         return r;
@@ -176,13 +198,13 @@ int confine(const struct confine *c, const char **ret_step)
     STEP("personality", sys(SYS_personality, 0));
     STEP("resource limits", set_limits());
     STEP("working directory", sys(SYS_chdir, c->work_dir));
-    STEP("identity", become(SANDBOX_UID_RUN));
+    STEP("identity", c->root ? become_root() : become(SANDBOX_UID_RUN));
     /* A change of identity makes a process undumpable, and /proc/self unreadable to itself. */
     STEP("dumpable", sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0));
     if (c->parent_death)
         STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     STEP("no new privileges", sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    STEP("landlock", landlock_confine(c->work_dir));
+    STEP("landlock", landlock_confine(c->work_dir, c->root));
     STEP("standard descriptors", set_stdio(c));
     STEP("close descriptors", close_others(c->keep_fd));
     STEP("seccomp", load_seccomp(c->seccomp, c->seccomp_len));

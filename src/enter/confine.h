@@ -1,5 +1,5 @@
 /* confine: turns the calling process into a run: uid 1000 of its sandbox, no capabilities, every
- * lock on.
+ * lock on; or into a build: uid 0 of its sandbox with a few capabilities, every lock on.
  *
  * The caller is alone in its process, already inside the sandbox's namespaces and groups, and still
  * has all capabilities over the sandbox's user namespace.  No libc is used (see sys.h). */
@@ -11,6 +11,15 @@
 
 struct sock_filter;
 
+/* What root of a build sandbox keeps, over that sandbox's own ids and files only: chown, ignore
+ * modes, and own files (apt, dpkg, tar), signal its other users, become them, shrink its own
+ * capabilities, serve low ports, change the root (dpkg --root), and mark programs with capabilities
+ * (CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE SYS_CHROOT SETFCAP
+ * of capabilities(7)).  Not SYS_ADMIN (mounts), SYS_PTRACE (init), MKNOD or NET_ADMIN. */
+#define CONFINE_ROOT_CAPS                                                                          \
+    (1u << 0 | 1u << 1 | 1u << 3 | 1u << 4 | 1u << 5 | 1u << 6 | 1u << 7 | 1u << 8 | 1u << 10 |    \
+     1u << 18 | 1u << 31)
+
 struct confine {
     const char *work_dir;              /* becomes the current directory */
     const struct sock_filter *seccomp; /* the compiled profile */
@@ -20,6 +29,7 @@ struct confine {
     bool reset_signals;                /* all dispositions to default; false inside an interpreter,
                                           which has its own since its start */
     bool parent_death;                 /* die when the parent does */
+    bool root;                         /* a build: uid 0 and CONFINE_ROOT_CAPS */
 };
 
 /* Every step in order; the first failure ends it.  0, or a negative errno and the step's name in

@@ -22,6 +22,8 @@
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 #define ALL_V1     ((1ull << 13) - 1)
+/* In a build's tree: everything but device nodes and device controls. */
+#define NO_DEVICE (~(FS_IOCTL_DEV | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK))
 
 struct ruleset_attr {
     uint64_t handled_access_fs;
@@ -63,14 +65,14 @@ static long allow(int ruleset, const char *path, uint64_t rights)
     return r;
 }
 
-static long add_rules(int ruleset, const char *work_dir, uint64_t handled)
+static long add_rules(int ruleset, const char *work_dir, uint64_t handled, bool build)
 {
     static const char *const devices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
                                           "/dev/random", "/dev/urandom", "/dev/tty"};
     uint64_t device = WRITE_FILE | FS_IOCTL_DEV;
     long r;
 
-    if ((r = allow(ruleset, "/", READ & handled)) < 0 ||
+    if ((r = allow(ruleset, "/", (build ? NO_DEVICE : READ) & handled)) < 0 ||
         (r = allow(ruleset, work_dir, handled & ~FS_IOCTL_DEV)) < 0 ||
         (r = allow(ruleset, "/tmp", handled & ~FS_IOCTL_DEV)) < 0 ||
         (r = allow(ruleset, "/dev/shm", handled & ~FS_IOCTL_DEV)) < 0 ||
@@ -83,7 +85,7 @@ static long add_rules(int ruleset, const char *work_dir, uint64_t handled)
     return 0;
 }
 
-long landlock_confine(const char *work_dir)
+long landlock_confine(const char *work_dir, bool build)
 {
     int abi = landlock_abi();
     uint64_t handled = handled_rights(abi);
@@ -98,7 +100,7 @@ long landlock_confine(const char *work_dir)
     fd = sys(SYS_landlock_create_ruleset, &attr, size, 0);
     if (fd < 0)
         return fd;
-    r = add_rules((int)fd, work_dir, handled);
+    r = add_rules((int)fd, work_dir, handled, build);
     if (r == 0)
         r = sys(SYS_landlock_restrict_self, fd, 0);
     sys(SYS_close, fd);

@@ -75,15 +75,15 @@ int mounts_enter_sandbox(const struct mounts_sandbox *m, struct err *e)
 {
     char options[128];
 
-    /* One tmpfs, so that one quota bounds everything a run can store (R53); it is mounted on /tmp,
-     * where its parts are made, and the part that is /tmp then hides it. */
+    /* One tmpfs, so that one quota bounds everything a run can store (R53); it is mounted on
+     * /dev/shm, where its parts are made, and the part that is /dev/shm then hides it. */
     snprintf(options, sizeof options, "mode=0755,size=%um,nr_inodes=%llu", m->workspace_mb,
              (unsigned long long)mounts_inodes(m->workspace_mb));
-    if (mount("tmpfs", "/tmp", "tmpfs", TMPFS_FLAGS, options) < 0)
+    if (mount("tmpfs", "/dev/shm", "tmpfs", TMPFS_FLAGS, options) < 0)
         return err_set(e, ERR_INTERNAL, errno, "sandbox: tmpfs of %u MiB", m->workspace_mb);
-    if (mount_part("/tmp/work", 0755, m->uid, m->work_dir, e) < 0 ||
-        mount_part("/tmp/shm", 01777, m->uid, "/dev/shm", e) < 0 ||
-        mount_part("/tmp/tmp", 01777, m->uid, "/tmp", e) < 0)
+    if (mount_part("/dev/shm/work", 0755, m->uid, m->work_dir, e) < 0 ||
+        (!m->keep_tmp && mount_part("/dev/shm/tmp", 01777, m->uid, "/tmp", e) < 0) ||
+        mount_part("/dev/shm/shm", 01777, m->uid, "/dev/shm", e) < 0)
         return -1;
     if (mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
               "newinstance,ptmxmode=0666,mode=0600,max=16") < 0)

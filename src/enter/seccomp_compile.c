@@ -1,6 +1,6 @@
 /* seccomp-compile: turns the tables below into BPF programs, when Dunlin is built.
  *
- * usage: seccomp-compile run|zygote|child FILE
+ * usage: seccomp-compile run|zygote|child|build FILE
  *
  * An allow-list (R71): what is not named answers ENOSYS, so that libraries fall back; what is known
  * to be dangerous answers EPERM, so that a person reading a trace understands; another architecture
@@ -9,6 +9,7 @@
  * Runs on the build machine only; trusts everything. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #include "enter/seccomp_policy.h"
+
+enum list { LIST_RUN, LIST_ZYGOTE, LIST_BUILD };
 
 static int failed;
 
@@ -57,12 +60,12 @@ static void add_rows(scmp_filter_ctx ctx, uint32_t action, const struct seccomp_
 /* clone without any namespace; clone3 hides its flags in memory, so it answers ENOSYS and every
  * libc falls back (R70).  A run may not use CLONE_PARENT either: its child would be a sibling,
  * which init could not wait for. */
-static void add_clone(scmp_filter_ctx ctx, bool zygote)
+static void add_clone(scmp_filter_ctx ctx, enum list list)
 {
     /* CLONE_NEWTIME is not among them: clone(2) reads that bit as part of the exit signal. */
     const scmp_datum_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID |
                                     CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-    const scmp_datum_t refused = zygote ? namespaces : namespaces | CLONE_PARENT;
+    const scmp_datum_t refused = list == LIST_ZYGOTE ? namespaces : namespaces | CLONE_PARENT;
 
     check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
                            SCMP_A0(SCMP_CMP_MASKED_EQ, refused, 0)),
@@ -103,6 +106,14 @@ static void add_sockets(scmp_filter_ctx ctx)
     check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
                            SCMP_A0(SCMP_CMP_EQ, AF_UNIX)),
           "socketpair");
+}
+
+/* PAM, and so su, goes on without the audit system only if the kernel says that it has none. */
+static void add_no_audit(scmp_filter_ctx ctx)
+{
+    check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2,
+                           SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_AUDIT)),
+          "audit");
 }
 
 static void add_values(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned arg,
@@ -146,10 +157,22 @@ static void add_mknod(scmp_filter_ctx ctx)
     }
 }
 
-static void add_run(scmp_filter_ctx ctx, bool zygote)
+/* Root in a build has the same ids as the sandbox's init, whose limits it could therefore lower: it
+ * may name itself only, as every libc does. */
+static void add_prlimit(scmp_filter_ctx ctx, enum list list)
+{
+    int r = list == LIST_BUILD ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                                                  SCMP_A0(SCMP_CMP_EQ, 0))
+                               : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 0);
+
+    check(r, "prlimit64");
+}
+
+static void add_common(scmp_filter_ctx ctx, enum list list)
 {
     add_rows(ctx, SCMP_ACT_ALLOW, seccomp_allowed);
-    add_clone(ctx, zygote);
+    add_clone(ctx, list);
+    add_prlimit(ctx, list);
     add_sockets(ctx);
     add_ioctl(ctx);
     add_fcntl(ctx);
@@ -163,16 +186,25 @@ static void add_run(scmp_filter_ctx ctx, bool zygote)
 }
 
 /* A complete list: everything unnamed answers ENOSYS. */
-static scmp_filter_ctx make_list(bool zygote)
+static scmp_filter_ctx make_list(enum list list)
 {
+    const uint32_t refused = SCMP_ACT_ERRNO(EPERM);
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 
     if (ctx == NULL)
         return NULL;
-    add_run(ctx, zygote);
-    add_rows(ctx, SCMP_ACT_ERRNO(EPERM), seccomp_refused);
-    add_rows(ctx, zygote ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), seccomp_zygote);
-    if (zygote)
+    add_common(ctx, list);
+    add_rows(ctx, refused, seccomp_refused);
+    add_rows(ctx, list == LIST_ZYGOTE ? SCMP_ACT_ALLOW : refused, seccomp_zygote);
+    add_rows(ctx, list == LIST_BUILD ? SCMP_ACT_ERRNO(0) : refused, seccomp_syncs);
+    if (list == LIST_BUILD) {
+        add_rows(ctx, SCMP_ACT_ALLOW, seccomp_build);
+        add_no_audit(ctx);
+        add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_build_prctls);
+    } else {
+        check(seccomp_rule_add(ctx, refused, SCMP_SYS(chroot), 0), "chroot");
+    }
+    if (list == LIST_ZYGOTE)
         add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_zygote_prctls);
     return ctx;
 }
@@ -199,8 +231,10 @@ static scmp_filter_ctx make(const char *profile)
     if (strcmp(profile, "child") == 0)
         return make_difference();
     if (strcmp(profile, "zygote") == 0)
-        return make_list(true);
-    return strcmp(profile, "run") == 0 ? make_list(false) : NULL;
+        return make_list(LIST_ZYGOTE);
+    if (strcmp(profile, "build") == 0)
+        return make_list(LIST_BUILD);
+    return strcmp(profile, "run") == 0 ? make_list(LIST_RUN) : NULL;
 }
 
 int main(int argc, char **argv)
@@ -209,7 +243,7 @@ int main(int argc, char **argv)
     int fd;
 
     if (ctx == NULL) {
-        fputs("usage: seccomp-compile run|zygote|child FILE\n", stderr);
+        fputs("usage: seccomp-compile run|zygote|child|build FILE\n", stderr);
         return 2;
     }
     fd = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

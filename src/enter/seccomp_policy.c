@@ -38,7 +38,7 @@ const struct seccomp_row seccomp_allowed[] = {
      "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset "
      "setpgid setsid"},
     {"limits and priority; raising needs what nobody has",
-     "getrlimit setrlimit prlimit64 getrusage getpriority setpriority times"},
+     "getrlimit setrlimit getrusage getpriority setpriority times"},
     {"scheduling; real time needs what nobody has",
      "sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_setparam "
      "sched_getscheduler sched_setscheduler sched_getattr sched_setattr sched_get_priority_min "
@@ -61,8 +61,8 @@ const struct seccomp_row seccomp_allowed[] = {
 const struct seccomp_row seccomp_refused[] = {
     {"reading and steering other processes",
      "ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd"},
-    {"changing the tree of mounts, leaving the root",
-     "mount umount2 pivot_root chroot move_mount open_tree fsopen fsmount fsconfig fspick "
+    {"changing the tree of mounts",
+     "mount umount2 pivot_root move_mount open_tree fsopen fsmount fsconfig fspick "
      "mount_setattr"},
     {"namespaces (R70)", "unshare"},
     {"large, young kernel surfaces",
@@ -72,7 +72,6 @@ const struct seccomp_row seccomp_refused[] = {
      "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
     {"file handles pass by the directory checks", "open_by_handle_at name_to_handle_at"},
     {"references to pages: Dirty Pipe, Copy Fail", "splice vmsplice tee"},
-    {"all of the host's disk, on which the system files lie", "sync syncfs"},
     {"the host's own business",
      "init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff acct "
      "syslog sethostname setdomainname quotactl quotactl_fd fanotify_init vhangup"},
@@ -94,6 +93,31 @@ const struct seccomp_row seccomp_zygote[] = {
 const struct seccomp_value seccomp_zygote_prctls[] = {
     {"PR_CAPBSET_DROP", 24},
     {"PR_SET_SECUREBITS", 28},
+    {NULL, 0},
+};
+
+/* What root in a build needs beyond a run: apt, dpkg, pip, npm, conda, tar, umoci, mmdebstrap.  Its
+ * owners, ids, groups and capabilities are in the run's list already; they were only without power
+ * there.  Device nodes stay refused (see add_mknod): overlayfs makes its whiteouts itself. */
+const struct seccomp_row seccomp_build[] = {
+    {"dpkg --root, mmdebstrap and a package's own scripts change the root", "chroot"},
+    {"tar, cp -a, dpkg and umoci carry attributes of links and open files",
+     "lsetxattr llistxattr flistxattr lremovexattr fremovexattr"},
+    {NULL, NULL},
+};
+
+/* sync waits for all of the host's disks, and syncfs for the one with our runtime.  Build scripts
+ * call them in good faith, so they are told that it is done: a build that is cut off is thrown
+ * away, and the spawner has a complete layer written out before it counts. */
+const struct seccomp_row seccomp_syncs[] = {
+    {"all of the host's disk, on which the system files lie", "sync syncfs"},
+    {NULL, NULL},
+};
+
+const struct seccomp_value seccomp_build_prctls[] = {
+    {"PR_GET_KEEPCAPS", 7},
+    {"PR_SET_KEEPCAPS: setpriv and daemons that change their user", 8},
+    {"PR_CAPBSET_DROP: only ever less", 24},
     {NULL, 0},
 };
 

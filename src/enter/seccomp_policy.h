@@ -21,7 +21,10 @@ struct seccomp_value {
 extern const struct seccomp_row seccomp_allowed[]; /* in a run */
 extern const struct seccomp_row seccomp_refused[]; /* in a run, with EPERM */
 extern const struct seccomp_row seccomp_zygote[];  /* in a zygote beyond a run's */
+extern const struct seccomp_row seccomp_build[];   /* in a build beyond a run's */
+extern const struct seccomp_row seccomp_syncs[];   /* EPERM; in a build without effect */
 extern const struct seccomp_value seccomp_zygote_prctls[];
+extern const struct seccomp_value seccomp_build_prctls[];
 extern const struct seccomp_value seccomp_prctls[];
 extern const struct seccomp_value seccomp_fcntls[];
 extern const struct seccomp_value seccomp_personalities[];

@@ -1,7 +1,7 @@
 /* Tests of the compiled seccomp programs, each question asked in a process that has loaded them as
- * a cold run, a warm run or a zygote has.
+ * a cold run, a warm run, a zygote or a build has.
  *
- * usage: seccomp_test RUN.bpf ZYGOTE.bpf CHILD.bpf */
+ * usage: seccomp_test RUN.bpf ZYGOTE.bpf CHILD.bpf BUILD.bpf */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -11,7 +11,9 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,7 +21,7 @@
 #include "base/test_support.h"
 
 enum { INSTRUCTIONS_MAX = 4096, BROKEN = 255 };
-enum { RUN, ZYGOTE, CHILD, PROGRAMS };
+enum { RUN, ZYGOTE, CHILD, BUILD, PROGRAMS };
 
 static struct sock_filter code[PROGRAMS][INSTRUCTIONS_MAX];
 static struct sock_fprog programs[PROGRAMS];
@@ -28,6 +30,7 @@ static struct sock_fprog programs[PROGRAMS];
 #define IN_COLD   (1u << RUN)
 #define IN_WARM   (1u << ZYGOTE | 1u << CHILD)
 #define IN_ZYGOTE (1u << ZYGOTE)
+#define IN_BUILD  (1u << BUILD)
 
 static void load(int i, const char *path)
 {
@@ -86,6 +89,7 @@ static int ask_run(long number, const long *args)
 
 #define ASK(number, ...)        ask_run(number, (const long[6]){__VA_ARGS__})
 #define ASK_ZYGOTE(number, ...) ask(IN_ZYGOTE, number, (const long[6]){__VA_ARGS__})
+#define ASK_BUILD(number, ...)  ask(IN_BUILD, number, (const long[6]){__VA_ARGS__})
 
 static void processes_and_threads_can_be_made(void **state)
 {
@@ -221,6 +225,62 @@ static void only_a_zygote_may_join_a_sandbox(void **state)
     assert_int_equal(ASK_ZYGOTE(SYS_bpf, 0), EPERM);
 }
 
+static void a_build_may_do_what_package_managers_do(void **state)
+{
+    char here[] = ".", name[] = "user.x";
+
+    assert_int_equal(ASK(SYS_chroot, (long)here), EPERM);
+    assert_int_equal(ASK_BUILD(SYS_chroot, 0), EFAULT);
+    assert_int_equal(ASK_BUILD(SYS_setgroups, 1, 0), geteuid() == 0 ? EFAULT : EPERM);
+    assert_int_equal(ASK_BUILD(SYS_lsetxattr, 0, (long)name, 0, 0, 0), EFAULT);
+    assert_int_equal(ASK_BUILD(SYS_fchownat, -1, 0, 0, 0, 0), EFAULT);
+    assert_int_equal(ASK_BUILD(SYS_mknodat, -1, (long)here, S_IFIFO | 0600, 0), EBADF);
+    assert_int_equal(ASK_BUILD(SYS_clone, SIGCHLD), 0);
+    assert_int_equal(ASK_BUILD(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 9 /* AUDIT */),
+                     EPROTONOSUPPORT);
+}
+
+/* Told that it is done: nothing is written out, and no script fails for it. */
+static void a_build_syncs_without_effect(void **state)
+{
+    assert_int_equal(ASK_BUILD(SYS_sync, 0), 0);
+    assert_int_equal(ASK_BUILD(SYS_syncfs, -1), 0);
+    assert_int_equal(ASK_BUILD(SYS_fsync, -1), EBADF);
+}
+
+static void a_build_has_no_more_of_the_kernel(void **state)
+{
+    static const long refused[] = {SYS_ptrace,     SYS_process_vm_readv, SYS_pidfd_getfd,
+                                   SYS_mount,      SYS_umount2,          SYS_pivot_root,
+                                   SYS_move_mount, SYS_open_tree,        SYS_unshare,
+                                   SYS_setns,      SYS_keyctl,           SYS_add_key,
+                                   SYS_bpf,        SYS_perf_event_open,  SYS_userfaultfd,
+                                   SYS_splice,     SYS_io_uring_setup,   SYS_open_by_handle_at,
+                                   SYS_quotactl,   SYS_init_module,      SYS_clock_settime,
+                                   SYS_reboot,     SYS_sethostname,      SYS_inotify_init1};
+
+    for (size_t i = 0; i < TEST_COUNT(refused); i++)
+        assert_int_equal(ASK_BUILD(refused[i], -1, 0, 0), EPERM);
+    assert_int_equal(ASK_BUILD(SYS_clone, CLONE_NEWUSER | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_clone, CLONE_PARENT | SIGCHLD), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_clone3, 0, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_socket, 38 /* AF_ALG */, SOCK_SEQPACKET, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_prctl, PR_SET_SECUREBITS, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_prctl, PR_SET_MM, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_mknodat, -1, 0, S_IFCHR | 0600, 0x103), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_mknodat, -1, 0, S_IFBLK | 0600, 0x800), ENOSYS);
+}
+
+/* Its root has the ids of init, and the kernel would let it. */
+static void a_build_cannot_limit_others(void **state)
+{
+    assert_int_equal(ASK_BUILD(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, 0), 0);
+    assert_int_equal(ASK_BUILD(SYS_prlimit64, 1, RLIMIT_NOFILE, 0, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_prlimit64, 1l << 32 | 1, RLIMIT_NOFILE, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_prlimit64, getpid(), RLIMIT_NOFILE, 0, 0), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +295,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_hosts_disk_cannot_be_made_to_sync),
         cmocka_unit_test(nobody_can_supervise_or_be_supervised),
         cmocka_unit_test(only_a_zygote_may_join_a_sandbox),
+        cmocka_unit_test(a_build_may_do_what_package_managers_do),
+        cmocka_unit_test(a_build_syncs_without_effect),
+        cmocka_unit_test(a_build_has_no_more_of_the_kernel),
+        cmocka_unit_test(a_build_cannot_limit_others),
     };
 
     if (argc != 1 + PROGRAMS)

@@ -28,8 +28,7 @@
 
 /* The cgroup namespace follows once the child is in its own groups, so that it sees them as the
  * root. */
-#define NAMESPACES                                                                                 \
-    (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define NAMESPACES (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
 
 static int write_file(const char *path, const char *text, struct err *e)
 {
@@ -40,17 +39,24 @@ static int write_file(const char *path, const char *text, struct err *e)
     return 0;
 }
 
-/* Safe because: both ids lie in the nest's own range and belong to this slot alone (R15). */
-static int map_ids(pid_t pid, uint32_t slot, struct err *e)
+/* A run.  Safe because: both ids lie in the nest's own range and belong to this slot alone (R15).
+ * A build.  Safe because: no other sandbox than its own ever is in this nest's range, and nothing
+ * else on the host has these ids.  apt and su drop privileges with setgroups(2), so it stays
+ * allowed; nothing in the nest gives rights to a group that lacks one (user_namespaces(7)). */
+static int map_ids(const struct nest *nest, pid_t pid, uint32_t slot, struct err *e)
 {
     static const char *const files[] = {"uid_map", "gid_map"};
     char path[64], map[64];
 
-    snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
-    if (write_file(path, "deny", e) < 0)
-        return -1;
-    snprintf(map, sizeof map, "%d %u 1\n%d %u 1\n", SANDBOX_UID_INIT, NEST_UID_SLOTS + 2 * slot,
-             SANDBOX_UID_RUN, NEST_UID_SLOTS + 2 * slot + 1);
+    if (nest_builds(nest)) {
+        snprintf(map, sizeof map, "0 0 %u\n", SPAWN_UID_COUNT);
+    } else {
+        snprintf(path, sizeof path, "/proc/%d/setgroups", pid);
+        if (write_file(path, "deny", e) < 0)
+            return -1;
+        snprintf(map, sizeof map, "%d %u 1\n%d %u 1\n", SANDBOX_UID_INIT, NEST_UID_SLOTS + 2 * slot,
+                 SANDBOX_UID_RUN, NEST_UID_SLOTS + 2 * slot + 1);
+    }
     for (size_t i = 0; i < 2; i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
         if (write_file(path, map, e) < 0)
@@ -86,7 +92,8 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
 {
     struct mounts_sandbox mounts = {.work_dir = nest->work_dir,
                                     .workspace_mb = b->request->workspace_mb,
-                                    .uid = SANDBOX_UID_RUN};
+                                    .uid = job_owner(nest_builds(nest)),
+                                    .keep_tmp = nest->kind == SPAWN_NEST_BUILD};
 
     if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
         return err_set(e, ERR_INTERNAL, errno, "identity");
@@ -95,7 +102,9 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
     /* Through the nest's /proc, before the sandbox's read-only one hides it (R70). */
     if (write_file("/proc/sys/user/max_user_namespaces", "0", e) < 0)
         return -1;
-    if (mounts_enter_sandbox(&mounts, e) < 0 || loopback_up(e) < 0)
+    if (mounts_enter_sandbox(&mounts, e) < 0)
+        return -1;
+    if (b->request->host_network == 0 && loopback_up(e) < 0)
         return -1;
     if (sethostname("sandbox", strlen("sandbox")) < 0)
         return err_set(e, ERR_INTERNAL, errno, "host name");
@@ -131,8 +140,12 @@ static _Noreturn void become_init(const struct nest *nest, const struct build *b
 {
     struct err e = {0};
     struct control control = {.fd = b->control};
-    struct job_start start = {
-        .status = -1, .out = b->out, .err = b->err, .run = &nest->run, .work_dir = nest->work_dir};
+    struct job_start start = {.status = -1,
+                              .out = b->out,
+                              .err = b->err,
+                              .run = &nest->run,
+                              .work_dir = nest->work_dir,
+                              .root = nest_builds(nest)};
     bool warm = b->request->kind == SPAWN_WARM;
     int pair[2] = {-1, -1};
     char byte;
@@ -173,6 +186,8 @@ pid_t build_sandbox(const struct nest *nest, const struct build *build, int *ret
     pid_t pid;
     int ret;
 
+    if (build->request->host_network == 0)
+        args.flags |= CLONE_NEWNET;
     if (pipe2(go, O_CLOEXEC) < 0)
         return err_set(e, ERR_INTERNAL, errno, "pipe");
     pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
@@ -185,7 +200,7 @@ pid_t build_sandbox(const struct nest *nest, const struct build *build, int *ret
         close(go[1]);
         return err_set(e, ERR_INTERNAL, errno, "clone3");
     }
-    ret = map_ids(pid, build->request->slot, e);
+    ret = map_ids(nest, pid, build->request->slot, e);
     if (ret == 0 && write(go[1], "g", 1) != 1)
         ret = err_set(e, ERR_INTERNAL, errno, "release");
     close(go[1]);

@@ -18,7 +18,6 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "init/control.h"
-#include "wire/nest.h"
 
 #define CHUNK      (32u << 10)
 #define DIR_CHUNK  2048 /* bytes of directory entries at a time; a level of recursion each */
@@ -36,9 +35,9 @@ int files_open(struct files *f, const char *work_dir, struct err *e)
 
 /* Makes the parents of `path` and opens the last one; *ret_last points to the final component.
  * Returns the descriptor or a negative errno. */
-static int open_parent(int dir, char *path, const char **ret_last)
+static int open_parent(const struct files *f, char *path, const char **ret_last)
 {
-    _cleanup_fd_ int at = dup(dir);
+    _cleanup_fd_ int at = dup(f->dir);
     char *part = path, *slash;
 
     while (at >= 0 && (slash = strchr(part, '/')) != NULL) {
@@ -46,7 +45,7 @@ static int open_parent(int dir, char *path, const char **ret_last)
 
         *slash = '\0';
         if (mkdirat(at, part, DIR_MODE) == 0) {
-            if (fchownat(at, part, SANDBOX_UID_RUN, SANDBOX_UID_RUN, AT_SYMLINK_NOFOLLOW) < 0)
+            if (fchownat(at, part, f->owner, f->owner, AT_SYMLINK_NOFOLLOW) < 0)
                 return -errno;
         } else if (errno != EEXIST) {
             return -errno;
@@ -64,7 +63,7 @@ static int open_parent(int dir, char *path, const char **ret_last)
 }
 
 /* Opens a new file at `name`; an older one of that name goes.  Descriptor or negative errno. */
-static int create_file(int dir, const char *name)
+static int create_file(const struct files *f, const char *name)
 {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     char path[PATH_BYTES];
@@ -72,10 +71,10 @@ static int create_file(int dir, const char *name)
     _cleanup_fd_ int parent = -1;
     int fd;
 
-    if (strchr(name, '/') == NULL && (fd = openat(dir, name, flags, FILE_MODE)) >= 0)
+    if (strchr(name, '/') == NULL && (fd = openat(f->dir, name, flags, FILE_MODE)) >= 0)
         return fd; /* the usual case in one call */
     snprintf(path, sizeof path, "%s", name);
-    parent = open_parent(dir, path, &last);
+    parent = open_parent(f, path, &last);
     if (parent < 0)
         return fd_steal(&parent);
     if (unlinkat(parent, last, 0) < 0 && errno != ENOENT)
@@ -93,7 +92,7 @@ static int remember(struct files *f, int fd)
     if (fstat(fd, &st) < 0)
         return errno;
     times[0] = times[1] = (struct timespec){st.st_mtim.tv_sec - 1, st.st_mtim.tv_nsec};
-    if (futimens(fd, times) < 0 || fchown(fd, SANDBOX_UID_RUN, SANDBOX_UID_RUN) < 0)
+    if (futimens(fd, times) < 0 || fchown(fd, f->owner, f->owner) < 0)
         return errno;
     if (f->nseen < sizeof f->seen / sizeof f->seen[0])
         f->seen[f->nseen++] = (struct files_seen){st.st_ino, (uint64_t)st.st_size, times[1]};
@@ -104,7 +103,7 @@ int files_receive(struct files *f, struct control *c, const char *name, uint64_t
 {
     char chunk[CHUNK];
     int error = 0;
-    _cleanup_fd_ int fd = create_file(f->dir, name);
+    _cleanup_fd_ int fd = create_file(f, name);
 
     if (fd < 0)
         error = -fd;

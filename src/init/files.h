@@ -19,8 +19,9 @@ struct files_seen {
 };
 
 struct files {
-    int dir;      /* the work directory, opened before any untrusted code ran */
-    size_t nseen; /* input files as they were before the run */
+    uint32_t owner; /* uid and gid of what is written */
+    int dir;        /* the work directory, opened before any untrusted code ran */
+    size_t nseen;   /* input files as they were before the run */
     struct files_seen seen[LIMIT_INPUT_FILES + 1];
 };
 

@@ -61,6 +61,7 @@ static int mount_storage(const char *options)
     if (mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 || chdir(folder) < 0)
         return -1;
     files.nseen = 0;
+    files.owner = SANDBOX_UID_RUN;
     return files_open(&files, folder, NULL);
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "enter/confine.h"
 #include "enter/mounts.h"
 #include "init/files.h"
 #include "init/job_state.h"
@@ -36,6 +37,12 @@
      CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETPCAP))
 /* While it runs: end everything (KILL), read what it left behind (DAC_OVERRIDE). */
 #define CAPS_WATCHING (CAP_BIT(CAP_KILL) | CAP_BIT(CAP_DAC_OVERRIDE))
+
+/* What a build's job keeps, init must have when it makes it. */
+static uint32_t caps_waiting(const struct job_start *start)
+{
+    return start->root ? CAPS_WAITING | CONFINE_ROOT_CAPS : CAPS_WAITING;
+}
 
 static int keep_capabilities(uint32_t caps, struct err *e)
 {
@@ -217,11 +224,12 @@ _Noreturn void job_serve(struct control *c, struct job_start *start)
 
     job.start = start;
     job.stdin_fd = -1;
+    job.files.owner = job_owner(start->root);
     if (start->status >= 0)
         await_child(c, start);
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         err_set(&e, ERR_INTERNAL, errno, "undumpable");
-    if (e.code != 0 || keep_capabilities(CAPS_WAITING, &e) < 0 ||
+    if (e.code != 0 || keep_capabilities(caps_waiting(start), &e) < 0 ||
         files_open(&job.files, start->work_dir, &e) < 0)
         control_fail(c, &e);
     touch_ahead(&job);

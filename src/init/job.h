@@ -2,9 +2,12 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "init/control.h"
 #include "init/program.h"
+#include "wire/nest.h"
 
 struct job_start {
     int job;      /* our end of the socket to the interpreter that runs the job */
@@ -13,7 +16,14 @@ struct job_start {
     int out, err; /* cold: what becomes the run's stdout and stderr; -1 when warm */
     const struct program *run;
     const char *work_dir;
+    bool root; /* the job is root of its sandbox: a build */
 };
+
+/* Who owns the job's files, inside the sandbox. */
+static inline uint32_t job_owner(bool root)
+{
+    return root ? SANDBOX_UID_INIT : SANDBOX_UID_RUN;
+}
 
 /* Serves exactly one job and ends the process: the kernel then takes the sandbox apart. */
 _Noreturn void job_serve(struct control *c, struct job_start *start);

@@ -1,9 +1,9 @@
 /* dunlin-init: builder of a nest, and pid 1 of every sandbox in it.
  *
  * Started by the spawner as pid 1 of a nest, as "dunlin-init nest KIND WORK_DIR WARM FORKS
- * MINUTES", with the socket to the spawner as descriptor 3, the list of modules for the zygote as
- * 4, an empty environment, and the stage as its current directory.  Trusts these arguments; the
- * list is for the zygote only. */
+ * MINUTES NUMBER", with the socket to the spawner as descriptor 3, the list of modules for the
+ * zygote as 4, an empty environment, and the stage as its current directory.  Trusts these
+ * arguments; the list is for the zygote only. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define SPAWNER_FD 3
 #define MODULES_FD 4
-#define ARGUMENTS  7
+#define ARGUMENTS  8
 
 int main(int argc, char **argv)
 {
@@ -27,6 +27,7 @@ int main(int argc, char **argv)
     nest.is_warm = strcmp(argv[4], "1") == 0;
     nest.zygote_forks = (uint32_t)strtoul(argv[5], NULL, 10);
     nest.zygote_minutes = (uint32_t)strtoul(argv[6], NULL, 10);
+    nest.number = (uint32_t)strtoul(argv[7], NULL, 10);
     nest.modules = MODULES_FD;
     nest.spawner = SPAWNER_FD;
     nest.zygote_sock = -1;

@@ -25,6 +25,7 @@
 #include "wire/spawn.h"
 
 #define PROGRAM_RUN    STAGE_RUNTIME "/run.bpf"
+#define PROGRAM_BUILD  STAGE_RUNTIME "/build.bpf"
 #define PROGRAM_ZYGOTE STAGE_RUNTIME "/zygote.bpf"
 
 /* Keeps all capabilities over the nest but acts under the zygote's effective uid, so that the user
@@ -76,6 +77,13 @@ static void do_build(const struct nest *nest, const struct nest_request *req, co
     reply(nest, &r, pidfd);
 }
 
+static bool is_possible(const struct nest *nest, const struct nest_request *req)
+{
+    /* A run is never warm and root, nor ever in the host's network. */
+    return req->groups <= NEST_GROUPS_MAX &&
+           (nest_builds(nest) ? req->kind == SPAWN_COLD : req->host_network == 0);
+}
+
 /* One request.  Anything odd from the spawner is our own bug, so the nest ends. */
 static void do_request(const struct nest *nest, const struct zygote *z)
 {
@@ -92,7 +100,7 @@ static void do_request(const struct nest *nest, const struct zygote *z)
         struct nest_reply r = {.op = NEST_PING, .error = warm ? 0 : EAGAIN};
 
         reply(nest, &r, -1);
-    } else if (req.op == NEST_BUILD && req.groups <= NEST_GROUPS_MAX &&
+    } else if (req.op == NEST_BUILD && is_possible(nest, &req) &&
                nfds == NEST_BUILD_FDS(req.groups)) {
         do_build(nest, &req, fds);
     } else {
@@ -157,13 +165,14 @@ static int serve(struct nest *nest, int signals)
 /* checklist */
 int nest_main(struct nest *nest)
 {
+    const char *profile = nest_builds(nest) ? PROGRAM_BUILD : PROGRAM_RUN;
     struct err e = {0};
     int signals = -1;
 
     /* The spawner's death is also seen as the end of its socket; this is the second string. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sethostname("nest", strlen("nest")) < 0)
         err_set(&e, ERR_INTERNAL, errno, "nest: parent death signal or host name");
-    if (e.code != 0 || mounts_enter_nest(&e) < 0 || program_load(&nest->run, PROGRAM_RUN, &e) < 0 ||
+    if (e.code != 0 || mounts_enter_nest(&e) < 0 || program_load(&nest->run, profile, &e) < 0 ||
         program_load(&nest->zygote, PROGRAM_ZYGOTE, &e) < 0 ||
         (signals = signal_descriptor(&e)) < 0 || own_as_zygote(&e) < 0) {
         dprintf(STDERR_FILENO, "dunlin-init: %s\n", e.text);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "enter/confine.h"
+#include "init/lookup.h"
 #include "wire/nest.h"
 
 #define STRINGS_MAX     4096 /* argv + args + env of one job */
@@ -54,7 +55,8 @@ struct vectors {
     char *envp[STRINGS_MAX];
 };
 
-/* argv: the interpreter's own words, the main file, the client's arguments. */
+/* argv: the interpreter's own words, the main file unless the job has none, the client's arguments.
+ */
 static int make_vectors(const struct job_state *job, struct vectors *v, struct err *e)
 {
     struct frame f = {.job = job->head,
@@ -67,7 +69,8 @@ static int make_vectors(const struct job_state *job, struct vectors *v, struct e
         return err_set(e, ERR_INVALID, 0, "strings of the job");
     for (uint32_t i = 0; i < job->head.nargv; i++)
         v->argv[n++] = (char *)*s++;
-    v->argv[n++] = (char *)v->strings[0];
+    if (v->strings[0][0] != '\0')
+        v->argv[n++] = (char *)v->strings[0];
     for (uint32_t i = 0; i < job->head.nargs; i++)
         v->argv[n++] = (char *)*s++;
     for (uint32_t i = 0; i < job->head.nenv; i++)
@@ -75,7 +78,7 @@ static int make_vectors(const struct job_state *job, struct vectors *v, struct e
     return 0;
 }
 
-static _Noreturn void run_cold(const struct job_state *job, const struct vectors *v, int input)
+static _Noreturn void run_cold(const struct job_state *job, struct vectors *v, int input)
 {
     const struct job_start *start = job->start;
     struct confine c = {.work_dir = start->work_dir,
@@ -84,7 +87,8 @@ static _Noreturn void run_cold(const struct job_state *job, const struct vectors
                         .stdio = {input, start->out, start->err},
                         .keep_fd = JOB_FD,
                         .reset_signals = true,
-                        .parent_death = true};
+                        .parent_death = true,
+                        .root = start->root};
     int cloexec = (job->head.flags & FRAME_JOB_RUNNER) != 0 ? 0 : FD_CLOEXEC;
     const char *step = "descriptors";
     char text[256];
@@ -94,9 +98,8 @@ static _Noreturn void run_cold(const struct job_state *job, const struct vectors
     if (dup2(start->job_peer, JOB_FD) == JOB_FD && fcntl(JOB_FD, F_SETFD, cloexec) == 0)
         r = confine(&c, &step);
     if (r == 0) {
-        execve(v->argv[0], v->argv, v->envp);
         step = v->argv[0];
-        r = -errno;
+        r = lookup_execute(v->argv, v->envp);
     }
     snprintf(text, sizeof text, "E%s: %s", step, strerror(-r));
     send(JOB_FD, text, strlen(text), MSG_NOSIGNAL);

@@ -131,17 +131,19 @@ static int place_descriptors(int sock, int modules)
 }
 
 /* Executes dunlin-init; returns when that fails. */
-static void execute_init(const struct spawner *s, const struct spawn_nest *make)
+static void execute_init(const struct spawner *s, uint32_t n)
 {
-    char kind[16], warm[16], forks[16], minutes[16];
-    const char *const argv[] = {"dunlin-init", "nest", kind,    s->config.work_dir,
-                                warm,          forks,  minutes, NULL};
+    const struct spawn_nest *make = &s->nests[n].make;
+    char kind[16], warm[16], forks[16], minutes[16], number[16];
+    const char *const argv[] = {"dunlin-init", "nest", kind, s->config.work_dir, warm, forks,
+                                minutes,       number, NULL};
     const char *const envp[] = {NULL};
 
     snprintf(kind, sizeof kind, "%u", make->kind);
     snprintf(warm, sizeof warm, "%u", make->warm);
     snprintf(forks, sizeof forks, "%u", s->config.zygote_forks);
     snprintf(minutes, sizeof minutes, "%u", s->config.zygote_minutes);
+    snprintf(number, sizeof number, "%u", n);
     syscall(SYS_execveat, s->init, "", argv, envp, AT_EMPTY_PATH);
 }
 
@@ -175,7 +177,7 @@ static _Noreturn void become_nest(const struct spawner *s, uint32_t n, int sock,
     if (place_descriptors(sock, nest->modules) < 0)
         goto fail;
     step = "execute dunlin-init";
-    execute_init(s, &nest->make);
+    execute_init(s, n);
 fail:
     spawner_say("nest %u: %s: %s", n, step, strerror(errno));
     _exit(1);

@@ -46,7 +46,8 @@ struct frame_job {
     uint64_t max_file_size;
 };
 /* Strings of FRAME_JOB, in this order: main file, policy level, allowed modules, argv..., args...,
- * env... */
+ * env...  A cold job executes argv, main file, args; a main file of "" is no argument (a job of our
+ * own), and argv[0] without a slash is looked for on the PATH of env. */
 #define FRAME_JOB_FIXED_STRINGS 3
 
 struct frame_blob {

@@ -13,7 +13,8 @@
 #define NEST_UID_BUILDER 0
 #define NEST_UID_ZYGOTE  1
 #define NEST_UID_SLOTS   1000 /* slot s: init is 1000 + 2s, the run 1001 + 2s */
-/* Ids inside a sandbox. */
+/* Ids inside a sandbox: of init, and of the run.  In BUILD and TOOL nests a sandbox has all ids of
+ * its nest under the same numbers, and the job is root like init. */
 #define SANDBOX_UID_INIT 0
 #define SANDBOX_UID_RUN  1000
 
@@ -24,9 +25,11 @@ enum nest_op { NEST_BUILD = 1, NEST_PING };
 struct nest_request {
     uint32_t op;
     uint32_t slot;
-    uint32_t kind; /* enum spawn_kind */
+    uint32_t kind; /* enum spawn_kind; in BUILD and TOOL nests SPAWN_COLD */
     uint32_t workspace_mb;
     uint32_t groups;
+    uint32_t
+        host_network; /* 1: stays in the nest's network namespace, which is the host's (TOOL) */
 };
 #define NEST_BUILD_FDS(groups) (3 + (groups))
 
