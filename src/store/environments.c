@@ -168,10 +168,12 @@ int store_environment_remove(struct store *s, int64_t id, struct err *e)
 
 int store_environment_built(struct store *s, const struct environment_record *r, struct err *e)
 {
+    const struct layer_record layer = {
+        .id = r->layer, .bytes = r->bytes, .packages = r->packages, .python = r->actual_python};
+
     if (store_begin(s, e) < 0)
         return -1;
-    if (store_layer_ready(s, r->layer, NULL, r->bytes, r->packages, e) < 0 ||
-        store_environment_update(s, r, e) < 0) {
+    if (store_layer_ready(s, &layer, e) < 0 || store_environment_update(s, r, e) < 0) {
         store_rollback(s);
         return -1;
     }

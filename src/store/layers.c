@@ -7,14 +7,25 @@
 #include "base/clock.h"
 #include "store/internal.h"
 
-#define COLUMNS "id, kind, ready, key, parent, bytes, created_at, packages"
+#define COLUMNS "id, kind, ready, key, parent, bytes, created_at, python, packages"
 
-enum { AT_ID, AT_KIND, AT_READY, AT_KEY, AT_PARENT, AT_BYTES, AT_CREATED_AT, AT_PACKAGES };
+enum {
+    AT_ID,
+    AT_KIND,
+    AT_READY,
+    AT_KEY,
+    AT_PARENT,
+    AT_BYTES,
+    AT_CREATED_AT,
+    AT_PYTHON,
+    AT_PACKAGES
+};
 
 void layer_record_finish(struct layer_record *r)
 {
     free(r->key);
     free(r->created_at);
+    free(r->python);
     free(r->packages);
     *r = (struct layer_record){0};
 }
@@ -25,8 +36,8 @@ int store_layer_add(struct store *s, enum layer_kind kind, const char *key, uint
     char now[32];
     sqlite3_stmt *st = store_statement(
         s, STATEMENT_LAYER_ADD,
-        "INSERT INTO layers (kind, ready, key, parent, bytes, created_at) VALUES (?1, 0, ?2, ?3,"
-        " 0, ?4)",
+        "INSERT INTO layers (kind, ready, key, parent, bytes, created_at, python) VALUES (?1, 0,"
+        " ?2, ?3, 0, ?4, '')",
         e);
 
     if (st == NULL)
@@ -47,23 +58,23 @@ static int changed_one(int changed, uint64_t id, struct err *e)
     return changed == 1 ? 0 : err_set(e, ERR_NOT_FOUND, 0, "no layer %llu", (unsigned long long)id);
 }
 
-int store_layer_ready(struct store *s, uint64_t id, const char *key, uint64_t bytes,
-                      const char *packages, struct err *e)
+int store_layer_ready(struct store *s, const struct layer_record *r, struct err *e)
 {
     int changed = 0;
     sqlite3_stmt *st = store_statement(
         s, STATEMENT_LAYER_READY,
-        "UPDATE layers SET ready = 1, key = ifnull(?2, key), bytes = ?3, packages = ?4"
-        " WHERE id = ?1",
+        "UPDATE layers SET ready = 1, key = ifnull(?2, key), bytes = ?3, python = ?4,"
+        " packages = ?5 WHERE id = ?1",
         e);
 
     if (st == NULL)
         return -1;
-    sqlite3_bind_int64(st, 1, (int64_t)id);
-    store_bind_text(st, 2, key);
-    sqlite3_bind_int64(st, 3, (int64_t)bytes);
-    store_bind_text(st, 4, packages);
-    return store_run(s, st, &changed, e) < 0 ? -1 : changed_one(changed, id, e);
+    sqlite3_bind_int64(st, 1, (int64_t)r->id);
+    store_bind_text(st, 2, r->key);
+    sqlite3_bind_int64(st, 3, (int64_t)r->bytes);
+    store_bind_text(st, 4, r->python != NULL ? r->python : "");
+    store_bind_text(st, 5, r->packages);
+    return store_run(s, st, &changed, e) < 0 ? -1 : changed_one(changed, r->id, e);
 }
 
 int store_layer_remove(struct store *s, uint64_t id, struct err *e)
@@ -98,6 +109,7 @@ static int read_record(sqlite3_stmt *st, struct layer_record *ret, struct err *e
         .parent = (uint64_t)sqlite3_column_int64(st, AT_PARENT),
         .bytes = (uint64_t)sqlite3_column_int64(st, AT_BYTES),
         .created_at = store_column_text(st, AT_CREATED_AT, &failed),
+        .python = store_column_text(st, AT_PYTHON, &failed),
         .packages = store_column_text(st, AT_PACKAGES, &failed),
     };
     if (!failed)

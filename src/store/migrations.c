@@ -18,6 +18,7 @@ static const char *const steps[] = {
     "  parent INTEGER REFERENCES layers (id),"
     "  bytes INTEGER NOT NULL,"
     "  created_at TEXT NOT NULL,"
+    "  python TEXT NOT NULL,"
     "  packages TEXT"
     ") STRICT;"
     "CREATE INDEX layers_by_key ON layers (key);"

@@ -37,7 +37,7 @@ struct environment_record {
         timeout_s; /* defaults of its runs; 0: global */
     char *base;    /* what base_image was resolved to, for people: "image python:3.12-slim ..." */
     char *digest;  /* of the image, "" if it has none */
-    char *actual_python; /* "3.11", found in it by the build, "" without one */
+    char *actual_python; /* "3.11.2", found in it by the build, "" without one */
     char *packages;      /* JSON text, from the build; NULL */
     uint64_t layer;      /* its own, 0: none yet */
     uint64_t base_layer;
@@ -65,6 +65,7 @@ struct layer_record {
     uint64_t parent; /* the layer beneath, 0: none */
     uint64_t bytes;
     char *created_at;
+    char *python;   /* "3.11.2", found in it, "" without one */
     char *packages; /* JSON, of environment layers, NULL: unknown */
 };
 void layer_record_finish(struct layer_record *r);
@@ -72,9 +73,9 @@ void layer_record_finish(struct layer_record *r);
 /* Reserves a number that was never used; the layer is not ready. */
 int store_layer_add(struct store *s, enum layer_kind kind, const char *key, uint64_t parent,
                     uint64_t *ret_id, struct err *e);
-/* It is complete.  `key` NULL: the one it was added with. */
-int store_layer_ready(struct store *s, uint64_t id, const char *key, uint64_t bytes,
-                      const char *packages, struct err *e);
+/* r->id is complete, with these bytes, packages and python; `key` NULL: the one it was added with.
+ * The other fields do not matter. */
+int store_layer_ready(struct store *s, const struct layer_record *r, struct err *e);
 int store_layer_remove(struct store *s, uint64_t id, struct err *e);
 /* Forgets every layer that is not ready: at the start, what a crash has left. */
 int store_layer_remove_unfinished(struct store *s, struct err *e);
@@ -85,8 +86,8 @@ int store_layer_get(struct store *s, uint64_t id, struct layer_record *ret, stru
  * above it) and whose key is none of `keep`; 0: none. */
 int store_layer_unused(struct store *s, uint64_t after, const char *const *keep, size_t nkeep,
                        uint64_t *ret_id, struct err *e);
-/* The end of a build, at one go: the layer r->layer is ready, has r->bytes and r->packages, and the
- * record is written. */
+/* The end of a build, at one go: the layer r->layer is ready, has r->bytes, r->packages and
+ * r->actual_python, and the record is written. */
 int store_environment_built(struct store *s, const struct environment_record *r, struct err *e);
 
 struct image_record {

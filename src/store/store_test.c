@@ -92,8 +92,9 @@ static uint64_t add_layer(struct store *s, const char *key, uint64_t parent, boo
     uint64_t id = 0;
 
     assert_int_equal(store_layer_add(s, LAYER_ENVIRONMENT, key, parent, &id, NULL), 0);
+    const struct layer_record complete = {.id = id, .bytes = 4096};
     if (ready)
-        assert_int_equal(store_layer_ready(s, id, NULL, 4096, NULL, NULL), 0);
+        assert_int_equal(store_layer_ready(s, &complete, NULL), 0);
     return id;
 }
 
@@ -225,7 +226,8 @@ static void what_is_not_there_is_not_found(void **state)
     assert_int_equal(e.code, ERR_NOT_FOUND);
     assert_int_equal(store_layer_remove(f->store, 99, &e), -1);
     assert_int_equal(e.code, ERR_NOT_FOUND);
-    assert_int_equal(store_layer_ready(f->store, 99, NULL, 1, NULL, &e), -1);
+    layer = (struct layer_record){.id = 99};
+    assert_int_equal(store_layer_ready(f->store, &layer, &e), -1);
     assert_int_equal(e.code, ERR_NOT_FOUND);
     assert_int_equal(store_image_remove(f->store, "nothing", &e), -1);
     assert_int_equal(e.code, ERR_NOT_FOUND);
@@ -251,12 +253,14 @@ static void a_build_ends_at_one_go(void **state)
     assert_int_equal(layer.id, 0);
     r.bytes = 1234;
     r.packages = T("[]");
+    r.actual_python = T("3.11.2");
     assert_int_equal(store_environment_built(f->store, &r, NULL), 0);
     assert_int_equal(store_layer_find(f->store, "key", &layer, NULL), 0);
     assert_int_equal(layer.id, r.layer);
     assert_int_equal(layer.bytes, 1234);
     assert_int_equal(layer.parent, r.base_layer);
     assert_string_equal(layer.packages, "[]");
+    assert_string_equal(layer.python, "3.11.2");
     layer_record_finish(&layer);
 }
 
