@@ -30,7 +30,6 @@
 #include "spawner/spawner.h"
 
 #define SERVER_FD      3
-#define LOCK_FD        4 /* the instance's lock: nobody else cleans up while we do */
 #define EVENTS         64
 #define DRAIN_PAUSE_MS 2
 #define FDS_PER_SLOT   12 /* four groups, five counters, a pidfd, and what is under way */
@@ -110,7 +109,8 @@ static void bound_slots(struct spawner *s)
 static int prepare(struct spawner *s, struct err *e)
 {
     s->server = SERVER_FD;
-    if (fcntl(SERVER_FD, F_SETFD, FD_CLOEXEC) < 0 || fcntl(LOCK_FD, F_SETFD, FD_CLOEXEC) < 0)
+    if (fcntl(SERVER_FD, F_SETFD, FD_CLOEXEC) < 0 ||
+        fcntl(SPAWNER_LOCK_FD, F_SETFD, FD_CLOEXEC) < 0)
         return err_set(e, ERR_INTERNAL, errno, "started without descriptors 3 and 4");
     s->first_free = s->last_free = SLOT_NONE;
     if (read_config(s, e) < 0)

@@ -68,6 +68,8 @@ struct spawner {
 
 #define SLOT_NONE UINT32_MAX
 
+#define SPAWNER_LOCK_FD 4 /* the instance's lock: nobody else cleans up while it is open */
+
 /* What epoll tells us about. */
 enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT };
 
