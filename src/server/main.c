@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/client_exec.h"
 #include "cli/doctor.h"
 #include "cli/run.h"
 #include "cli/version.h"
@@ -14,6 +15,8 @@ static const struct {
 } commands[] = {
     {"serve", serve_main, "serve the HTTP API (see dunlin serve --help)"},
     {"run", cli_run, "run a file in a sandbox, without a server"},
+    {"env", cli_client, "environments of a server: create, list, info, delete, logs, ..."},
+    {"image", cli_client, "images of a server: import, list, remove, gc"},
     {"doctor", cli_doctor, "check what this machine offers to sandboxes"},
     {"version", cli_version, "print the version"},
 };
