@@ -1,7 +1,8 @@
 /* sources: src/api/execute_request.c src/api/execute_extras.c src/api/execute_files.c
  * src/api/policy_request.c src/api/fields.c src/api/violations.c src/api/json_lift.c
- * src/api/json_scan.c src/api/file_name.c src/api/text.c src/api/rules.c src/engine/run.c
- * src/base/base64.c src/base/buf.c src/base/err.c src/base/str.c */
+ * src/api/json_scan.c src/api/file_name.c src/api/text.c src/api/rules.c src/api/limits_decode.c
+ * src/api/environment_name.c src/engine/run.c src/base/base64.c src/base/buf.c src/base/err.c
+ * src/base/str.c */
 /* libs: jansson */
 /* Fuzzes the decoders of POST /execute and POST /policy/check: whatever comes, the verdict fits
  * what is there with it, answers are JSON or text that can be told, and a run keeps within the
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/environment_name.h"
 #include "api/execute_request.h"
 #include "api/file_name.h"
 #include "api/policy_request.h"
@@ -67,11 +69,11 @@ static void touch(const char *data, size_t len)
 
 static void check_limits(const struct run_limits *l)
 {
-    CHECK(l->memory_mb >= 1 && l->memory_mb <= rules.max.memory_mb);
-    CHECK(l->cpu_milli >= 1 && l->cpu_milli <= rules.max.cpu_milli);
-    CHECK(l->processes >= 1 && l->processes <= rules.max.processes);
-    CHECK(l->workspace_mb >= 1 && l->workspace_mb <= rules.max.workspace_mb);
-    CHECK(l->output_kb >= 1 && l->output_kb <= rules.max.output_kb);
+    CHECK(l->memory_mb <= rules.max.memory_mb);
+    CHECK(l->cpu_milli <= rules.max.cpu_milli);
+    CHECK(l->processes <= rules.max.processes);
+    CHECK(l->workspace_mb <= rules.max.workspace_mb);
+    CHECK(l->output_kb <= rules.max.output_kb);
 }
 
 static void check_run(const struct run_spec *spec)
@@ -79,7 +81,8 @@ static void check_run(const struct run_spec *spec)
     CHECK(spec->language && spec->code);
     CHECK(utf8_valid_prefix(spec->code, spec->code_len, NULL) == spec->code_len);
     CHECK(utf8_count(spec->code, spec->code_len) <= rules.code_chars_max);
-    CHECK(spec->timeout_ms >= 1000 && spec->timeout_ms <= rules.timeout_max_s * 1000);
+    CHECK(spec->timeout_ms % 1000 == 0 && spec->timeout_ms <= rules.timeout_max_s * 1000);
+    CHECK(spec->network <= 1);
     check_limits(&spec->limits);
     touch(spec->stdin_data, spec->stdin_len);
     for (size_t i = 0; i < spec->nfiles; i++) {
@@ -101,6 +104,7 @@ static void check_run(const struct run_spec *spec)
 static void check_request(struct execute_request *q)
 {
     CHECK((q->spec != NULL) == (q->verdict == REQUEST_RUN));
+    CHECK(!q->environment || environment_name_is_valid(q->environment, strlen(q->environment)));
     CHECK((q->answer.len > 0) == (q->verdict != REQUEST_RUN && q->verdict != REQUEST_FAILED));
     if (q->verdict == REQUEST_RUN)
         check_run(q->spec);
@@ -125,6 +129,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct execute_request q;
     execute_request_decode(&q, &rules, exact_copy(data, size), size);
+    check_request(&q);
+    execute_request_decode_within(&q, &rules, exact_copy(data, size), size);
     check_request(&q);
     policy_request_decode(&q, &rules, exact_copy(data, size), size);
     check_request(&q);

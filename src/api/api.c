@@ -64,6 +64,11 @@ struct api *api_create(uv_loop_t *loop, const struct settings *settings, struct 
     return api;
 }
 
+void api_use_environments(struct api *api, struct environment_service *environments)
+{
+    api->environments = environments;
+}
+
 void api_destroy(struct api *api)
 {
     if (!api)

@@ -11,6 +11,7 @@
 
 struct api;
 struct engine;
+struct environment_service;
 struct http_request;
 struct settings;
 
@@ -19,6 +20,9 @@ struct settings;
  * NULL and e on failure. */
 struct api *api_create(uv_loop_t *loop, const struct settings *settings, struct engine *engine,
                        const char *web_dir, struct err *e);
+/* Hands over the environments, which must outlive the api's last request.  Once, after api_create
+ * (their state is opened behind the lockdown) and before the loop runs. */
+void api_use_environments(struct api *api, struct environment_service *environments);
 /* After http_server_destroy, then engine_destroy, and when the loop has no work left in its thread
  * pool.  Accepts NULL. */
 void api_destroy(struct api *api);

@@ -138,22 +138,22 @@ static void reply_page(struct api *api, struct http_request *r, const char *name
     error_reply_str(r, 404, "Not Found");
 }
 
-void docs_get(struct api *api, struct http_request *r, const char *client)
+void docs_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_page(api, r, "docs.html");
 }
 
-void redoc_get(struct api *api, struct http_request *r, const char *client)
+void redoc_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_page(api, r, "redoc.html");
 }
 
-void openapi_get(struct api *api, struct http_request *r, const char *client)
+void openapi_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_page(api, r, "openapi.json");
 }
 
-void web_get(struct api *api, struct http_request *r, const char *client)
+void web_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_page(api, r, http_path(r) + strlen("/web/"));
 }

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/environment_name.h"
 #include "api/text.h"
+#include "api/violations.h"
 #include "base/err.h"
 #include "http/http.h"
 
@@ -29,6 +31,75 @@ void error_reply_str(struct http_request *r, int status, const char *text)
 void error_reply_violations(struct http_request *r, struct buf *body)
 {
     http_reply(r, 422, JSON, body);
+}
+
+/* Takes over what the violation holds. */
+static void reply_violation(struct http_request *r, struct violations *v)
+{
+    struct buf body = {0};
+    int result = violations_write(v, &body);
+    violations_finish(v);
+    if (result == 0) {
+        error_reply_violations(r, &body);
+        return;
+    }
+    buf_finish(&body);
+    error_reply_memory(r);
+}
+
+void error_reply_query(struct http_request *r, const char *name, const char *type,
+                       const char *words)
+{
+    struct violations v = {0};
+    const char *value = http_query(r, name);
+    json_t *input = value ? json_string(value) : NULL;
+    violation_add(&v, type, PLACE_QUERY(name), input, NULL, "%s", words);
+    json_decref(input);
+    reply_violation(r, &v);
+}
+
+void error_reply_member(struct http_request *r, const char *name, const char *words)
+{
+    struct violations v = {0};
+    violation_add(&v, "value_error", PLACE(name), NULL, json_pack("{s:{}}", "error"),
+                  "Value error, %s", words);
+    reply_violation(r, &v);
+}
+
+void error_reply_no_environment(struct http_request *r, const char *name)
+{
+    _cleanup_buf_ struct buf text = {0};
+    if (environment_append_unknown(&text, name, strlen(name)) < 0)
+        error_reply_memory(r);
+    else
+        error_reply(r, 404, text.data, text.len);
+}
+
+static int status_of(const struct err *e)
+{
+    switch (e->code) {
+    case ERR_INVALID:
+        return 400;
+    case ERR_NOT_FOUND:
+        return 404;
+    case ERR_EXISTS:
+        return 409;
+    case ERR_LIMIT:
+    case ERR_UNAVAILABLE:
+        return 503;
+    default:
+        return 500;
+    }
+}
+
+void error_reply_failure(struct http_request *r, const char *prefix, const struct err *e)
+{
+    char text[sizeof e->text + 80];
+    int status = status_of(e);
+    snprintf(text, sizeof text, "%s%s", status < 500 ? "" : prefix, e->text);
+    if (status == 503)
+        http_add_header(r, "Retry-After", "30");
+    error_reply_str(r, status, text);
 }
 
 void error_reply_unauthorized(struct http_request *r)

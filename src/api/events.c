@@ -2,6 +2,7 @@
  * output.  JSON strings have no line breaks, so nothing in them can begin another event. */
 #include "api/events.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -56,6 +57,19 @@ int event_append_start(struct buf *out, const char *id, const char *language)
     return event_append_head(out, "start") | buf_append_str(out, "{\"id\":") |
            text_append_json_str(out, id) | buf_append_str(out, ",\"language\":") |
            text_append_json_str(out, language) | buf_append_str(out, "}" EVENT_END);
+}
+
+size_t event_whole_length(const char *bytes, size_t len)
+{
+    return len - unfinished_length(bytes, len);
+}
+
+int event_append_log(struct buf *out, const char *bytes, size_t len, uint64_t offset)
+{
+    if (buf_printf(out, "id: %" PRIu64 "\n", offset) < 0 || event_append_head(out, "log") < 0 ||
+        buf_append_str(out, "{\"text\":") < 0 || text_append_json(out, bytes, len) < 0)
+        return -1;
+    return buf_printf(out, ",\"offset\":%" PRIu64 "}" EVENT_END, offset) < 0 ? -1 : 0;
 }
 
 int event_append_head(struct buf *out, const char *name)

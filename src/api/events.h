@@ -1,7 +1,8 @@
-/* events: server-sent events about a run, as bytes.  Knows no HTTP. */
+/* events: server-sent events about a run or a build, as bytes.  Knows no HTTP. */
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 
@@ -20,6 +21,11 @@ int event_append_text(struct buf *out, const char *name, struct event_tail *tail
 int event_append_tail(struct buf *out, const char *name, struct event_tail *tail);
 /* Appends the event "start". */
 int event_append_start(struct buf *out, const char *id, const char *language);
+/* How much of `bytes` is not the beginning of a character at their end. */
+size_t event_whole_length(const char *bytes, size_t len);
+/* Appends an event "log" with {"text", "offset"}; the offset, that of what follows the text, is the
+ * event's id too.  Bytes that are not UTF-8 are replaced.  0, or -1 as buf_reserve. */
+int event_append_log(struct buf *out, const char *bytes, size_t len, uint64_t offset);
 /* Appends the beginning of an event with data to follow, which must have no line breaks and ends
  * with EVENT_END. */
 int event_append_head(struct buf *out, const char *name);

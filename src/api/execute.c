@@ -227,6 +227,18 @@ static void reply_refused(struct exchange *x)
     exchange_destroy(x);
 }
 
+/* There are none yet but the built-in one. */
+static void refuse_environment(struct exchange *x)
+{
+    struct execute_request *q = &x->request;
+    if (execute_request_unknown(q, q->environment, strlen(q->environment)) == 0) {
+        reply_refused(x);
+        return;
+    }
+    error_reply_memory(x->r);
+    exchange_destroy(x);
+}
+
 static void on_decode(void *data)
 {
     struct exchange *x = data;
@@ -248,16 +260,24 @@ static void on_decoded(void *data)
     x->facts.language = q->language;
     switch (q->verdict) {
     case REQUEST_RUN:
-        start_run(x);
-        return;
     case REQUEST_REFUSED:
-        reply_refused(x);
+        if (q->environment) {
+            refuse_environment(x);
+        } else if (q->verdict == REQUEST_REFUSED) {
+            reply_refused(x);
+        } else {
+            rules_complete(&x->api->rules, q->spec);
+            start_run(x);
+        }
         return;
     case REQUEST_INVALID:
         error_reply_violations(x->r, &q->answer);
         break;
     case REQUEST_BAD:
         error_reply(x->r, 400, q->answer.data, q->answer.len);
+        break;
+    case REQUEST_UNKNOWN:
+        error_reply(x->r, 404, q->answer.data, q->answer.len);
         break;
     case REQUEST_FAILED:
         error_reply_memory(x->r);
@@ -266,7 +286,7 @@ static void on_decoded(void *data)
     exchange_destroy(x);
 }
 
-void execute_post(struct api *api, struct http_request *r, const char *client)
+void execute_post(struct api *api, struct http_request *r, const struct call *call)
 {
     if (!content_is_json(r)) {
         content_refuse(r);
@@ -279,7 +299,7 @@ void execute_post(struct api *api, struct http_request *r, const char *client)
     }
     x->api = api;
     x->r = r;
-    strncpy(x->client, client, sizeof x->client - 1);
+    strncpy(x->client, call->client, sizeof x->client - 1);
     x->wants_events = content_wants_events(r);
     x->body = buf_steal(http_body(r), &x->body_len);
     x->decoding = true;

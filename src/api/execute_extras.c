@@ -1,21 +1,17 @@
 /* execute_extras: the members of POST /execute that the predecessor does not know: language, stdin,
- * args, env, limits, files_mode, stream.
+ * args, env, limits, files_mode, stream, fresh, network.
  *
- * Runs in the server, on the loop or on the thread pool.  A limit above its ceiling is refused and
- * never reduced. */
+ * Runs in the server, on the loop or on the thread pool; the body is hostile.  Must never give a
+ * run what it may not have: what is beyond a ceiling is refused, not reduced. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/execute_decode.h"
+#include "api/limits_decode.h"
 #include "base/limits.h"
 #include "engine/language.h"
 
-#define MEMORY_MIN_MB    16 /* less does not start an interpreter */
-#define PROCESSES_MIN    1
-#define WORKSPACE_MIN_MB 1
-#define OUTPUT_MIN_KB    1
-#define CPU_MIN_MILLI    10
 #define LANGUAGES_MAX    32
 #define ENV_NAME_MAX     255 /* bytes of a variable's name */
 #define ENV_NAME_PATTERN "^[^=\\x00-\\x1f\\x7f]{1,255}$"
@@ -196,77 +192,6 @@ static void decode_env(struct decode *d, const json_t *body)
     }
 }
 
-static void decode_limit(struct decode *d, const json_t *limits, const char *name,
-                         struct int_range range, uint32_t *limit)
-{
-    const json_t *value = field_optional(limits, name);
-    int64_t number;
-    if (value && field_int_in(&d->fields, PLACE_IN("limits", name), value, range, &number) == 0)
-        *limit = (uint32_t)number;
-}
-
-static void decode_cpu(struct decode *d, const json_t *limits)
-{
-    const json_t *value = field_optional(limits, "cpu");
-    const struct place place = PLACE_IN("limits", "cpu");
-    const double min = CPU_MIN_MILLI / 1000.0, max = d->rules->max.cpu_milli / 1000.0;
-    double cpus;
-    if (!value || field_real(&d->fields, place, value, &cpus) < 0)
-        return;
-    if (cpus < min)
-        violation_add(violations(d), "greater_than_equal", place, value,
-                      json_pack("{s:f}", "ge", min), "Input should be greater than or equal to %g",
-                      min);
-    else if (cpus > max)
-        violation_add(violations(d), "less_than_equal", place, value, json_pack("{s:f}", "le", max),
-                      "Input should be less than or equal to %g", max);
-    else
-        d->spec->limits.cpu_milli = (uint32_t)(cpus * 1000 + 0.5);
-}
-
-/* A limit that nobody enforces because its name is misspelt would be a trap, so these members are
- * the only ones of which unknown ones are refused. */
-static void refuse_unknown_limits(struct decode *d, json_t *limits)
-{
-    static const char *const known[] = {"memory_mb",    "cpu",       "processes",
-                                        "workspace_mb", "output_kb", NULL};
-    for (void *i = json_object_iter(limits); i; i = json_object_iter_next(limits, i)) {
-        const char *name = json_object_iter_key(i);
-        json_t *value = json_object_iter_value(i);
-        size_t n = 0;
-        while (known[n] && strcmp(known[n], name) != 0)
-            n++;
-        if (!known[n])
-            violation_add(violations(d), "extra_forbidden", PLACE_IN("limits", name), value, NULL,
-                          "Extra inputs are not permitted");
-    }
-}
-
-static void decode_limits(struct decode *d, const json_t *body)
-{
-    json_t *value = field_optional(body, "limits");
-    const struct run_limits *max = &d->rules->max;
-    struct run_limits *limits = &d->spec->limits;
-    *limits = d->rules->usual;
-    if (!value)
-        return;
-    if (!json_is_object(value)) {
-        violation_add(violations(d), "model_attributes_type", PLACE("limits"), value, NULL,
-                      "Input should be a valid dictionary or object to extract fields from");
-        return;
-    }
-    decode_limit(d, value, "memory_mb", (struct int_range){MEMORY_MIN_MB, max->memory_mb},
-                 &limits->memory_mb);
-    decode_cpu(d, value);
-    decode_limit(d, value, "processes", (struct int_range){PROCESSES_MIN, max->processes},
-                 &limits->processes);
-    decode_limit(d, value, "workspace_mb", (struct int_range){WORKSPACE_MIN_MB, max->workspace_mb},
-                 &limits->workspace_mb);
-    decode_limit(d, value, "output_kb", (struct int_range){OUTPUT_MIN_KB, max->output_kb},
-                 &limits->output_kb);
-    refuse_unknown_limits(d, value);
-}
-
 static void decode_modes(struct decode *d, const json_t *body)
 {
     static const char *const files_modes[] = {"all", "changed", NULL};
@@ -279,12 +204,27 @@ static void decode_modes(struct decode *d, const json_t *body)
         field_bool(&d->fields, PLACE("stream"), stream, &d->out->stream);
 }
 
+static void decode_place(struct decode *d, const json_t *body)
+{
+    const json_t *fresh = field_optional(body, "fresh");
+    const json_t *network = field_optional(body, "network");
+    size_t index;
+    if (fresh)
+        field_bool(&d->fields, PLACE("fresh"), fresh, &d->spec->fresh);
+    if (network &&
+        field_choice(&d->fields, PLACE("network"), network, network_names, &index) == 0) {
+        d->spec->network = (uint32_t)index;
+        d->spec->network_set = true;
+    }
+}
+
 void decode_extras(struct decode *d, const json_t *body)
 {
     decode_language(d, body);
     decode_stdin(d, body);
     decode_args(d, body);
     decode_env(d, body);
-    decode_limits(d, body);
+    limits_decode(&d->fields, d->rules, body, true, &d->spec->limits);
     decode_modes(d, body);
+    decode_place(d, body);
 }

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/environment_name.h"
 #include "api/execute_decode.h"
 #include "api/text.h"
 #include "base/limits.h"
 #include "base/str.h"
 #include "engine/language.h"
-
-#define ENVIRONMENT_SHOWN 64 /* bytes of an unknown environment's name in the answer */
 
 static struct violations *violations(struct decode *d)
 {
@@ -36,7 +35,7 @@ static void decode_timeout(struct decode *d, const json_t *body)
 {
     const json_t *value = json_object_get(body, "timeout");
     const struct int_range range = {1, d->rules->timeout_model_max_s};
-    int64_t seconds = d->rules->timeout_default_s;
+    int64_t seconds = 0;
     if (value)
         field_int_in(&d->fields, PLACE("timeout"), value, range, &seconds);
     d->spec->timeout_ms = (uint32_t)seconds * 1000;
@@ -77,12 +76,30 @@ static void decode_environment(struct decode *d, const json_t *body)
         field_string(&d->fields, PLACE("environment"), value, &d->environment);
 }
 
+static void decode_environment_required(struct decode *d, const json_t *body)
+{
+    const json_t *value = json_object_get(body, "environment");
+    if (!value)
+        violation_add(violations(d), "missing", PLACE("environment"), body, NULL, "Field required");
+    else
+        field_string(&d->fields, PLACE("environment"), value, &d->environment);
+}
+
 static void decode_members(struct decode *d, const json_t *body)
 {
     decode_code(d, body);
     decode_timeout(d, body);
     decode_files(d, body);
     decode_environment(d, body);
+    decode_extras(d, body);
+}
+
+static void decode_members_within(struct decode *d, const json_t *body)
+{
+    decode_code(d, body);
+    decode_timeout(d, body);
+    decode_files(d, body);
+    decode_environment_required(d, body);
     decode_extras(d, body);
 }
 
@@ -130,19 +147,28 @@ static enum request_verdict check_timeout(struct decode *d)
     return REQUEST_BAD;
 }
 
-/* Until environments can be made there is one, under two names. */
+/* Keeps the name.  One that no environment can have is unknown without asking. */
 static enum request_verdict check_environment(struct decode *d)
 {
-    static const char usual[] = "default";
     struct json_slice s = d->environment;
-    if (s.len == 0 || (s.len == sizeof usual - 1 && memcmp(s.data, usual, s.len) == 0))
+    struct execute_request *out = d->out;
+    if (s.len == 0 ||
+        (s.len == strlen(ENVIRONMENT_DEFAULT) && memcmp(s.data, ENVIRONMENT_DEFAULT, s.len) == 0))
         return REQUEST_RUN;
-    int shown = (int)(s.len < ENVIRONMENT_SHOWN ? s.len : ENVIRONMENT_SHOWN);
-    struct buf *text = &d->out->stderr_text;
-    buf_printf(text, "环境 '%.*s' 不存在或未就绪", shown, s.data);
-    buf_printf(&d->out->answer, "环境执行错误: %.*s (environment not found or not ready)",
-               (int)text->len, text->data);
-    return REQUEST_REFUSED;
+    if (!environment_name_is_valid(s.data, s.len))
+        return execute_request_unknown(out, s.data, s.len) < 0 ? REQUEST_FAILED : REQUEST_REFUSED;
+    out->environment = strndup(s.data, s.len);
+    return out->environment ? REQUEST_RUN : REQUEST_FAILED;
+}
+
+/* The same where the name is required: the empty one is unknown. */
+static enum request_verdict check_environment_within(struct decode *d)
+{
+    struct json_slice s = d->environment;
+    if (s.len > 0 && environment_name_is_valid(s.data, s.len))
+        return check_environment(d);
+    return environment_append_unknown(&d->out->answer, s.data, s.len) < 0 ? REQUEST_FAILED
+                                                                          : REQUEST_UNKNOWN;
 }
 
 int decode_own(struct decode *d, struct json_slice s, char **ret)
@@ -235,10 +261,10 @@ void decode_body(struct execute_request *ret, const struct request_rules *rules,
     }
 }
 
+/* In both the checks up to the environment's are the predecessor's, in its order. */
 void execute_request_decode(struct execute_request *ret, const struct request_rules *rules,
                             char *body, size_t len)
 {
-    /* check_environment and those before it are the predecessor's order. */
     static decode_check *const checks[] = {
         check_blank, decode_check_length, check_timeout,        check_environment,
         set_policy,  decode_fill_spec,    decode_file_contents, NULL,
@@ -246,9 +272,33 @@ void execute_request_decode(struct execute_request *ret, const struct request_ru
     decode_body(ret, rules, (struct decode_input){body, len}, decode_members, checks);
 }
 
+void execute_request_decode_within(struct execute_request *ret, const struct request_rules *rules,
+                                   char *body, size_t len)
+{
+    static decode_check *const checks[] = {
+        check_blank, decode_check_length, check_timeout,        check_environment_within,
+        set_policy,  decode_fill_spec,    decode_file_contents, NULL,
+    };
+    decode_body(ret, rules, (struct decode_input){body, len}, decode_members_within, checks);
+}
+
+int execute_request_unknown(struct execute_request *q, const char *name, size_t len)
+{
+    struct buf *text = &q->stderr_text;
+    buf_finish(text);
+    buf_finish(&q->answer);
+    if (environment_append_quoted(text, name, len) < 0 ||
+        buf_append_str(text, " 不存在或未就绪") < 0 ||
+        buf_append_str(&q->answer, "环境执行错误: ") < 0 ||
+        buf_append(&q->answer, text->data, text->len) < 0)
+        return -1;
+    return buf_append_str(&q->answer, " (environment not found or not ready)");
+}
+
 void execute_request_finish(struct execute_request *q)
 {
     run_spec_destroy(q->spec);
+    free(q->environment);
     buf_finish(&q->answer);
     buf_finish(&q->stderr_text);
     *q = (struct execute_request){0};

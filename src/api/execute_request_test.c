@@ -159,9 +159,14 @@ static const struct refusal refusals[] = {
     /* code */
     {"{\"code\":\"\"}", REQUEST_BAD, "代码不能为空"},
     {"{\"code\":\" \\n\\t\\r\\u3000\\u00a0\\u2003\"}", REQUEST_BAD, "代码不能为空"},
-    /* environment (section 10, row 10) */
-    {WITH("\"environment\":\"x\""), REQUEST_REFUSED,
-     "环境执行错误: 环境 'x' 不存在或未就绪 (environment not found or not ready)"},
+    /* environment (section 10, row 10): names that none can have */
+    {WITH("\"environment\":\"a b\""), REQUEST_REFUSED,
+     "环境执行错误: 环境 'a b' 不存在或未就绪 (environment not found or not ready)"},
+    {WITH("\"environment\":\"x\\n\""), REQUEST_REFUSED, "环境执行错误: 环境 'x\n'"},
+    {WITH("\"network\":\"host\""), REQUEST_INVALID,
+     "\"literal_error\",\"loc\":[\"body\",\"network\"]"},
+    {WITH("\"fresh\":\"perhaps\""), REQUEST_INVALID,
+     "\"bool_parsing\",\"loc\":[\"body\",\"fresh\"]"},
     /* file names */
     {WITH("\"files\":{\"../x\":\"\"}"), REQUEST_REFUSED, NAME "../x"},
     {WITH("\"files\":{\"..\\\\x\":\"\"}"), REQUEST_REFUSED, NAME "..\\x"},
@@ -221,7 +226,7 @@ static void test_the_checks_come_in_the_contracts_order(void **state)
         {"{\"code\":\"\",\"environment\":\"x\"}", REQUEST_BAD, "代码不能为空"},
         {"{\"code\":\"1\",\"timeout\":20,\"environment\":\"x\"}", REQUEST_BAD,
          "超时时间不能超过 10 秒"},
-        {WITH("\"environment\":\"x\",\"files\":{\"/\":\"\"}"), REQUEST_REFUSED, "环境"},
+        {WITH("\"environment\":\"a b\",\"files\":{\"/\":\"\"}"), REQUEST_REFUSED, "环境"},
     };
     struct request_rules rules = test_rules();
     rules.timeout_max_s = 10;
@@ -289,9 +294,11 @@ static void test_a_plain_request_takes_the_defaults(void **state)
         assert_int_equal(spec->code_len, 8);
         assert_memory_equal(spec->code, "print(1)", 8);
         assert_string_equal(spec->language->name, "python");
-        assert_int_equal(spec->timeout_ms, 30000);
-        assert_int_equal(spec->limits.memory_mb, 512);
-        assert_int_equal(spec->limits.output_kb, 4096);
+        assert_int_equal(spec->timeout_ms, 0);
+        assert_int_equal(spec->limits.memory_mb, 0);
+        assert_int_equal(spec->limits.output_kb, 0);
+        assert_null(q.environment);
+        assert_false(spec->fresh || spec->network_set);
         assert_int_equal(spec->policy, POLICY_STRICT);
         assert_int_equal(spec->max_file_size, 50);
         assert_int_equal(spec->nfiles + spec->nargs + spec->nenv + spec->stdin_len, 0);
@@ -335,6 +342,52 @@ static void test_every_member_reaches_the_run(void **state)
     assert_int_equal(spec->files[0].len, 3);
     assert_memory_equal(spec->files[0].data, "abc", 3);
     assert_true(q.stream);
+    execute_request_finish(&q);
+}
+
+static void test_where_to_run_reaches_the_run(void **state)
+{
+    struct execute_request q =
+        decode(WITH("\"environment\":\"e-1_X\",\"fresh\":1,\"network\":\"none\""));
+    assert_int_equal(q.verdict, REQUEST_RUN);
+    assert_string_equal(q.environment, "e-1_X");
+    assert_true(q.spec->fresh && q.spec->network_set);
+    assert_int_equal(q.spec->network, 0);
+    execute_request_finish(&q);
+    q = decode(WITH("\"environment\":\"e\",\"network\":\"bridge\",\"files\":{\"/\":\"\"}"));
+    assert_int_equal(q.verdict, REQUEST_REFUSED);
+    assert_int_equal(execute_request_unknown(&q, q.environment, strlen(q.environment)), 0);
+    assert_contains(answer_of(&q), "环境执行错误: 环境 'e' 不存在或未就绪");
+    execute_request_finish(&q);
+}
+
+static void test_within_an_environment_its_name_is_required(void **state)
+{
+    static const struct refusal refusals_within[] = {
+        {"{\"code\":\"1\"}", REQUEST_INVALID, "\"missing\",\"loc\":[\"body\",\"environment\"]"},
+        {WITH("\"environment\":null"), REQUEST_INVALID,
+         "\"string_type\",\"loc\":[\"body\",\"environment\"]"},
+        {"{\"code\":\" \",\"environment\":\"\"}", REQUEST_BAD, "代码不能为空"},
+        {WITH("\"environment\":\"\""), REQUEST_UNKNOWN, "环境 '' 不存在"},
+        {WITH("\"environment\":\"a/b\""), REQUEST_UNKNOWN, "环境 'a/b' 不存在"},
+        {WITH("\"environment\":\"e\",\"files\":{\"/\":\"\"}"), REQUEST_REFUSED, "执行错误"},
+    };
+    struct request_rules rules = test_rules();
+    for (size_t i = 0; i < TEST_COUNT(refusals_within); i++) {
+        struct execute_request q =
+            decode_by(execute_request_decode_within, &rules, refusals_within[i].body);
+        assert_int_equal(q.verdict, refusals_within[i].verdict);
+        assert_contains(answer_of(&q), refusals_within[i].answer);
+        execute_request_finish(&q);
+    }
+    struct execute_request q =
+        decode_by(execute_request_decode_within, &rules, WITH("\"environment\":\"e\""));
+    assert_int_equal(q.verdict, REQUEST_RUN);
+    assert_string_equal(q.environment, "e");
+    execute_request_finish(&q);
+    q = decode_by(execute_request_decode_within, &rules, WITH("\"environment\":\"default\""));
+    assert_int_equal(q.verdict, REQUEST_RUN);
+    assert_null(q.environment);
     execute_request_finish(&q);
 }
 
@@ -435,6 +488,8 @@ int main(void)
         cmocka_unit_test(test_lenient_integers_are_accepted),
         cmocka_unit_test(test_a_plain_request_takes_the_defaults),
         cmocka_unit_test(test_every_member_reaches_the_run),
+        cmocka_unit_test(test_where_to_run_reaches_the_run),
+        cmocka_unit_test(test_within_an_environment_its_name_is_required),
         cmocka_unit_test(test_a_file_of_the_codes_name_is_left_out),
         cmocka_unit_test(test_long_strings_stay_in_the_body),
         cmocka_unit_test(test_args_and_env_are_limited_together),

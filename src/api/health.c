@@ -12,7 +12,7 @@ static const char *word(bool truth)
     return truth ? "true" : "false";
 }
 
-void health_get(struct api *api, struct http_request *r, const char *client)
+void health_get(struct api *api, struct http_request *r, const struct call *call)
 {
     struct engine_health health;
     struct buf body = {0};

@@ -10,6 +10,7 @@
 
 struct docs;
 struct engine;
+struct environment_service;
 struct execute_service;
 struct http_request;
 struct keys;
@@ -18,22 +19,29 @@ struct api {
     uv_loop_t *loop;
     struct engine *engine;
     struct execute_service *execute;
+    struct environment_service *environments;
     struct keys *keys;
     struct docs *docs;
     struct request_rules rules;
 };
 
 /* -- router.c */
-/* A resource's handler; `client` says whose turn its work uses and lives as long as the call. */
-typedef void api_handler(struct api *api, struct http_request *r, const char *client);
+/* What the router found out about a request; lives as long as the handler's call. */
+struct call {
+    const char *client; /* whose turn its work uses */
+    const char *name;   /* what stands in the path for {name}: any text, hostile; else NULL */
+};
+typedef void api_handler(struct api *api, struct http_request *r, const struct call *call);
 
-#define ROUTE_OPEN (1u << 0) /* needs no key */
-#define ROUTE_BODY (1u << 1) /* a run's inputs: up to MAX_BODY_SIZE */
-#define ROUTE_CODE (1u << 2) /* a text of at most MAX_CODE_LENGTH characters */
-#define ROUTE_TREE (1u << 3) /* `path` is a prefix */
+#define ROUTE_OPEN   (1u << 0) /* needs no key */
+#define ROUTE_BODY   (1u << 1) /* a run's inputs: up to MAX_BODY_SIZE */
+#define ROUTE_CODE   (1u << 2) /* a text of at most MAX_CODE_LENGTH characters */
+#define ROUTE_TREE   (1u << 3) /* `path` is a prefix, or its {name} holds slashes too */
+#define ROUTE_SCRIPT (1u << 4) /* a setup script */
 
 struct route {
-    const char *method, *path;
+    const char *method;
+    const char *path; /* may hold {name}: one segment that is not empty */
     api_handler *handle;
     unsigned flags;
 };
@@ -60,4 +68,8 @@ bool content_wants_events(const struct http_request *r);
 /* -- the resources */
 api_handler root_get, version_get, health_get;
 api_handler docs_get, redoc_get, openapi_get, web_get;
-api_handler execute_post, policy_check_post;
+api_handler execute_post, execute_with_environment_post, policy_check_post;
+api_handler environments_post, environments_get, environment_get_one, environment_delete_one;
+api_handler environment_patch_one, environment_rebuild_post, environment_packages_get;
+api_handler environment_logs_get;
+api_handler images_get, image_delete, images_gc_post, images_import_post;

@@ -110,7 +110,7 @@ static void on_decoded(void *data)
     check_destroy(c);
 }
 
-void policy_check_post(struct api *api, struct http_request *r, const char *client)
+void policy_check_post(struct api *api, struct http_request *r, const struct call *call)
 {
     if (!content_is_json(r)) {
         content_refuse(r);
@@ -123,7 +123,7 @@ void policy_check_post(struct api *api, struct http_request *r, const char *clie
     }
     c->api = api;
     c->r = r;
-    strncpy(c->client, client, sizeof c->client - 1);
+    strncpy(c->client, call->client, sizeof c->client - 1);
     c->body = buf_steal(http_body(r), &c->body_len);
     c->decoding = true;
     http_set_gone(r, on_gone, c);

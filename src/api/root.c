@@ -12,13 +12,13 @@ static void reply_text(struct http_request *r, const char *text)
     http_reply(r, 200, "application/json", &body);
 }
 
-void root_get(struct api *api, struct http_request *r, const char *client)
+void root_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_text(r, "{\"message\":\"SimplePySandbox API\",\"version\":\"" API_VERSION
                   "\",\"docs\":\"/docs\",\"health\":\"/health\"}");
 }
 
-void version_get(struct api *api, struct http_request *r, const char *client)
+void version_get(struct api *api, struct http_request *r, const struct call *call)
 {
     reply_text(r, "{\"name\":\"dunlin\",\"version\":\"" DUNLIN_VERSION "\",\"api\":\"" API_VERSION
                   "\"}");

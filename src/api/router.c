@@ -9,11 +9,14 @@
 #include "api/errors.h"
 #include "api/internal.h"
 #include "api/keys.h"
+#include "api/route.h"
 #include "http/http.h"
 
 #define SMALL_BODY     65536 /* where no body is expected: enough to answer 404 or 405, not 413 */
-#define CODE_OVERHEAD  16384 /* beside the code */
-#define CHARACTER_MAX  12    /* bytes of one character in JSON, as two escapes */
+#define SCRIPT_BODY    (256 << 10) /* a setup script, each character as two escapes */
+#define NAME_SIZE      1024        /* of a name in a path; none that exists is as long */
+#define CODE_OVERHEAD  16384       /* beside the code */
+#define CHARACTER_MAX  12          /* bytes of one character in JSON, as two escapes */
 #define PREFLIGHT_LIST "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 const struct route api_routes[] = {
@@ -31,10 +34,8 @@ const struct route api_routes[] = {
 
 static bool route_has_path(const struct route *route, const char *path, size_t len)
 {
-    size_t n = strlen(route->path);
-    if (route->flags & ROUTE_TREE)
-        return len > n && memcmp(route->path, path, n) == 0;
-    return len == n && memcmp(route->path, path, n) == 0;
+    struct route_name ignored;
+    return route_matches(route->path, route->flags & ROUTE_TREE, path, len, &ignored);
 }
 
 /* The first route with this path, whatever its method; NULL for none. */
@@ -47,11 +48,12 @@ static const struct route *find_path(const char *path, size_t len)
     return NULL;
 }
 
-static const struct route *find_route(const char *method, const char *path)
+static const struct route *find_route(const char *method, const char *path, struct route_name *name)
 {
     size_t len = strlen(path);
     for (const struct route *route = api_routes; route->method; route++) {
-        if (strcmp(route->method, method) == 0 && route_has_path(route, path, len))
+        if (strcmp(route->method, method) == 0 &&
+            route_matches(route->path, route->flags & ROUTE_TREE, path, len, name))
             return route;
     }
     return NULL;
@@ -59,9 +61,12 @@ static const struct route *find_route(const char *method, const char *path)
 
 size_t router_body_limit(const struct api *api, const char *method, const char *path)
 {
-    const struct route *route = find_route(method, path);
+    struct route_name ignored;
+    const struct route *route = find_route(method, path, &ignored);
     if (route && route->flags & ROUTE_BODY)
         return api->rules.body_max;
+    if (route && route->flags & ROUTE_SCRIPT)
+        return SCRIPT_BODY;
     if (route && route->flags & ROUTE_CODE)
         return api->rules.code_chars_max * CHARACTER_MAX + CODE_OVERHEAD;
     return SMALL_BODY;
@@ -100,11 +105,21 @@ static void reply_method_not_allowed(struct http_request *r, const char *path, s
     error_reply_str(r, 405, "Method Not Allowed");
 }
 
-/* A path is only ever redirected to one of the table, so nothing sent gets into the header. */
-static void reply_redirect(struct http_request *r, const struct route *to)
+/* Whether a path of the table, with a name in it perhaps, may stand in a header as it is. */
+static bool is_plain_path(const char *path, size_t len)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+    return strspn(path, plain) >= len;
+}
+
+/* A path is only ever redirected to one that the table describes, never to another host. */
+static void reply_redirect(struct http_request *r, const char *path, size_t len)
 {
     struct buf none = {0};
-    http_add_header(r, "Location", to->path);
+    char location[NAME_SIZE];
+    snprintf(location, sizeof location, "%.*s", (int)len, path);
+    http_add_header(r, "Location", location);
     http_reply(r, 307, NULL, &none);
 }
 
@@ -115,10 +130,10 @@ static void reply_no_route(struct http_request *r, const char *path)
         reply_method_not_allowed(r, path, len);
         return;
     }
-    if (len > 1 && path[len - 1] == '/') {
+    if (len > 1 && len < NAME_SIZE && path[len - 1] == '/' && is_plain_path(path, len)) {
         const struct route *to = find_path(path, len - 1);
         if (to && !(to->flags & ROUTE_TREE)) {
-            reply_redirect(r, to);
+            reply_redirect(r, path, len - 1);
             return;
         }
     }
@@ -133,12 +148,13 @@ void router_handle(struct api *api, struct http_request *r)
         reply_preflight(r);
         return;
     }
-    const struct route *route = find_route(http_method(r), http_path(r));
+    struct route_name found;
+    const struct route *route = find_route(http_method(r), http_path(r), &found);
     if (!route) {
         reply_no_route(r, http_path(r));
         return;
     }
-    char client[64];
+    char client[64], name[NAME_SIZE];
     snprintf(client, sizeof client, "%s", http_peer(r));
     if (keys_required(api->keys) && !(route->flags & ROUTE_OPEN) &&
         !keys_accept(api->keys, http_header(r, "Authorization"), http_header(r, "X-Api-Key"),
@@ -146,5 +162,8 @@ void router_handle(struct api *api, struct http_request *r)
         error_reply_unauthorized(r);
         return;
     }
-    route->handle(api, r, client);
+    if (found.at)
+        snprintf(name, sizeof name, "%.*s", (int)found.len, found.at);
+    const struct call call = {.client = client, .name = found.at ? name : NULL};
+    route->handle(api, r, &call);
 }

@@ -92,3 +92,28 @@ int rules_from_settings(struct request_rules *ret, const struct settings *s,
     cap(&ret->max.memory_mb, memory_budget_mb);
     return parse_policy(s->security_level ? s->security_level : "off", &ret->policy, e);
 }
+
+static void complete(uint32_t *value, uint32_t usual, uint32_t max)
+{
+    if (*value == 0)
+        *value = usual;
+    else if (*value > max)
+        *value = max;
+}
+
+void rules_complete_timeout(const struct request_rules *rules, struct run_spec *spec)
+{
+    complete(&spec->timeout_ms, rules->timeout_default_s * 1000, rules->timeout_max_s * 1000);
+}
+
+void rules_complete(const struct request_rules *rules, struct run_spec *spec)
+{
+    struct run_limits *limits = &spec->limits;
+    const struct run_limits *usual = &rules->usual, *max = &rules->max;
+    rules_complete_timeout(rules, spec);
+    complete(&limits->memory_mb, usual->memory_mb, max->memory_mb);
+    complete(&limits->cpu_milli, usual->cpu_milli, max->cpu_milli);
+    complete(&limits->processes, usual->processes, max->processes);
+    complete(&limits->workspace_mb, usual->workspace_mb, max->workspace_mb);
+    complete(&limits->output_kb, usual->output_kb, max->output_kb);
+}

@@ -106,6 +106,23 @@ static void test_an_unknown_security_level_is_an_error(void **state)
     assert_contains(e.text, "SECURITY_LEVEL");
 }
 
+static void test_a_run_is_completed_within_the_ceilings(void **state)
+{
+    struct settings s = make_settings();
+    struct request_rules rules = rules_of(&s, 100000);
+    struct run_spec spec = {.limits = {.memory_mb = 64, .processes = rules.max.processes + 1}};
+    rules_complete(&rules, &spec);
+    assert_int_equal(spec.timeout_ms, rules.timeout_default_s * 1000);
+    assert_int_equal(spec.limits.memory_mb, 64);
+    assert_int_equal(spec.limits.processes, rules.max.processes);
+    assert_int_equal(spec.limits.cpu_milli, rules.usual.cpu_milli);
+    assert_int_equal(spec.limits.workspace_mb, rules.usual.workspace_mb);
+    assert_int_equal(spec.limits.output_kb, rules.usual.output_kb);
+    spec.timeout_ms = rules.timeout_max_s * 1000 + 1;
+    rules_complete(&rules, &spec);
+    assert_int_equal(spec.timeout_ms, rules.timeout_max_s * 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_nobody_may_ask_for_more_memory_than_all_share),
         cmocka_unit_test(test_sizes_are_rounded_up_to_the_unit),
         cmocka_unit_test(test_an_unknown_security_level_is_an_error),
+        cmocka_unit_test(test_a_run_is_completed_within_the_ceilings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

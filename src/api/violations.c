@@ -78,7 +78,7 @@ static json_t *show(const struct violations *v, const json_t *input, unsigned de
 static json_t *show_place(struct place place)
 {
     json_t *loc = json_array();
-    json_array_append_new(loc, json_string("body"));
+    json_array_append_new(loc, json_string(place.root ? place.root : "body"));
     if (place.group)
         json_array_append_new(loc, json_string(place.group));
     if (place.name)

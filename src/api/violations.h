@@ -9,14 +9,16 @@
 #include "api/json_lift.h"
 #include "base/buf.h"
 
-/* Where in the body: ["body", parts...].  Strings are not copied. */
+/* Where in the request: ["body", parts...].  Strings are not copied. */
 struct place {
+    const char *root;  /* NULL: "body" */
     const char *group; /* NULL: directly in the body */
     const char *name;  /* NULL: the group (or body) itself */
     long index;        /* -1: not an element of an array */
     bool key;          /* the name itself is at fault: "[key]" is added */
 };
 #define PLACE_BODY          ((struct place){.index = -1})
+#define PLACE_QUERY(n)      ((struct place){.root = "query", .name = (n), .index = -1})
 #define PLACE(n)            ((struct place){.name = (n), .index = -1})
 #define PLACE_IN(g, n)      ((struct place){.group = (g), .name = (n), .index = -1})
 #define PLACE_KEY(g, n)     ((struct place){.group = (g), .name = (n), .index = -1, .key = true})

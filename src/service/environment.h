@@ -56,6 +56,7 @@ struct environment_view {
 struct environment_wanted {
     const char *name, *description, *base_image, *python_version, *setup_script;
     const char *warm;                    /* comma-separated; "": nothing; NULL: learn */
+    bool learn;                          /* environment_patch, warm is NULL: learn from now on */
     const char *network, *build_network; /* "none", "bridge" */
     uint64_t memory_mb, cpu_milli, processes, workspace_mb, timeout_s; /* 0: not said */
 };
