@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -60,7 +61,9 @@ def has_package(name):
 
 def test_the_answer_names_what_was_made(machine, system):
     answer = machine.answer
-    assert set(answer) == {"system", "runtime", "languages", "made", "bytes"}
+    assert set(answer) == {"system", "runtime", "languages", "made", "bytes", "python_version",
+                           "base_key", "tools_key"}
+    assert answer["python_version"] == "%d.%d" % sys.version_info[:2]
     assert answer["made"] is True and answer["bytes"] > 50_000_000
     assert answer["languages"]["python"] == "/usr/bin/python3"
     assert answer["languages"]["shell"] == "/bin/bash"
@@ -239,7 +242,7 @@ import sys
 sys.path.insert(0, {str(SCRIPT.parent)!r})
 from system_image import contents, host
 plan = {{}}
-contents._add_foreign_node(host.Host("/"), plan)
+contents.add_foreign_node(host.Host("/"), plan)
 print(sorted(plan))
 """
     done = subprocess.run(["/usr/bin/python3", "-I", "-B", "-c", program], capture_output=True,

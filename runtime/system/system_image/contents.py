@@ -21,8 +21,8 @@ Entry = namedtuple("Entry", "kind mode value")
 """One path of a tree.
 
 kind "file": value is the path of the source; "text": value is the content as bytes; "link": value
-is the target; "bytecode", "frozen": value is the path of the Python source to compile, with a time
-stamp to check or to be taken as it is.
+is the target; "folder": a directory that may be empty; "bytecode", "frozen": value is the path of
+the Python source to compile, with a time stamp to check or to be taken as it is.
 """
 
 Alternative = namedtuple("Alternative", "name link target choices")
@@ -44,7 +44,7 @@ def system_plan(host, wanted):
         if not strays:
             break
         wanted.optional.extend(strays)
-    _add_etc(host, plan)
+    add_etc(host, plan)
     for path, text in rules.GENERATED.items():
         plan[path] = Entry("text", 0o644, text.encode())
     for path, target in rules.LINKS.items():
@@ -52,8 +52,8 @@ def system_plan(host, wanted):
             plan[path] = Entry("link", 0o777, target)
     _drop_dangling(plan)
     if "usr/bin/node" not in plan:
-        _add_foreign_node(host, plan)
-    _add_bytecode(host, plan)
+        add_foreign_node(host, plan)
+    add_bytecode(host, plan)
     for program in ("usr/bin/python3", "usr/bin/bash"):
         if program not in plan:
             raise ImageError(f"/{program} is missing")
@@ -66,7 +66,7 @@ def _package_files(host, names, installed):
         for listed in packages.files(host, name, installed):
             path = merged(host.canonical(listed))
             if path.startswith("usr/") and not rules.is_dropped(path):
-                _add(host, plan, path, listed)
+                add(host, plan, path, listed)
     for top in rules.TOP_LINKS:
         if any(path.startswith(f"usr/{top}/") for path in plan):
             plan[top] = Entry("link", 0o777, f"usr/{top}")
@@ -79,7 +79,7 @@ def merged(path):
     return "usr/" + path if path.partition("/")[0] in rules.TOP_LINKS and "/" in path else path
 
 
-def _add(host, plan, path, source=None):
+def add(host, plan, path, source=None):
     """Adds the host's `source` (by default `path`) as `path`, unless not everybody may read it."""
     source = host.canonical(source or path)
     status = host.lstat(source)
@@ -93,7 +93,7 @@ def _add(host, plan, path, source=None):
         plan[path] = Entry("file", mode, host.real(source))
 
 
-def _alternatives(host):
+def alternatives(host):
     """The host's alternatives, each with the links it makes and all it could lead to."""
     folder = host.real("var/lib/dpkg/alternatives")
     for group in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
@@ -110,7 +110,7 @@ def _alternatives(host):
 
 
 def _add_alternatives(host, plan):
-    for one in _alternatives(host):
+    for one in alternatives(host):
         found = host.follow(one.target)
         if found is not None and merged(found) in plan:
             plan[merged(one.link)] = Entry("link", 0o777, host.readlink(one.link))
@@ -123,7 +123,7 @@ def _missing_alternatives(host, plan, installed):
     On a host with OpenBLAS, libblas.so.3 leads there, though numpy's dependencies name libblas3.
     """
     owners = set()
-    for one in _alternatives(host):
+    for one in alternatives(host):
         if ".so" not in one.name or merged(one.link) in plan:
             continue
         choices = map(host.follow, one.choices)
@@ -133,16 +133,16 @@ def _missing_alternatives(host, plan, installed):
     return owners - {None}
 
 
-def _add_etc(host, plan):
+def add_etc(host, plan):
     etc = host.real("etc")
     for pattern in rules.ETC:
         for match in glob.glob(pattern, root_dir=etc, recursive=True):
             path = host.canonical("etc/" + match)
-            if path.startswith("etc/") and not _holds_private_key(host, path):
-                _add(host, plan, path)
+            if path.startswith("etc/") and not holds_private_key(host, path):
+                add(host, plan, path)
 
 
-def _holds_private_key(host, path):
+def holds_private_key(host, path):
     status = host.lstat(path)
     if status is None or not stat.S_ISREG(status.st_mode):
         return False
@@ -150,7 +150,7 @@ def _holds_private_key(host, path):
         return b"PRIVATE KEY" in content.read()
 
 
-def _add_foreign_node(host, plan):
+def add_foreign_node(host, plan):
     """Takes a node that no package brought, with its libraries, as /usr/bin/node."""
     for candidate in ("usr/bin/node", "usr/local/bin/node"):
         path = host.follow(candidate)
@@ -191,8 +191,8 @@ def _drop_dangling(plan):
 
 
 def folders_of(plan):
-    """The directories that the paths of `plan` lie in."""
-    folders = set()
+    """The directories that the paths of `plan` lie in, and those that it names."""
+    folders = {path for path, entry in plan.items() if entry.kind == "folder"}
     for path in plan:
         while "/" in path and (path := path.rpartition("/")[0]) not in folders:
             folders.add(path)
@@ -217,7 +217,7 @@ def _leads_somewhere(plan, folders, path):
     return True
 
 
-def _add_bytecode(host, plan):
+def add_bytecode(host, plan):
     """Adds the compiled form of every Python module: the host's own where it is valid."""
     modules = [path for path in plan if path.startswith("usr/lib/python3") and path.endswith(".py")]
     for path in modules:

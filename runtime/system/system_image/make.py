@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from . import ImageError, contents, packages, tree
+from . import ImageError, contents, debian_root, layer, packages, tree
 from .host import Host
 from .store import Store
 
@@ -129,9 +129,13 @@ class Maker:
     def _result(self, system, runtime):
         languages = {name: program if name in system["languages"] else None
                      for name, (_, program) in LANGUAGES.items()}
+        host = Host(self.options["--from"])
+        keys = {f"{which}_key": layer.key(host, which, self.store.directory)
+                for which in ("base", "tools")}
         return {"system": self.store.path(system["tree"]),
                 "runtime": self.store.path(runtime["tree"]), "languages": languages, "made": False,
-                "bytes": system["bytes"] + runtime["bytes"]}
+                "bytes": system["bytes"] + runtime["bytes"],
+                "python_version": debian_root.python_version(host), **keys}
 
     def _record(self, stamp, system, runtime, result):
         """Writes current.json in the lines that the script's quick way reads."""

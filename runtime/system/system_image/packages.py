@@ -10,11 +10,15 @@ from . import ImageError
 Wanted = namedtuple("Wanted", "needed optional never")
 """The package list: three lists of names (see the head of runtime/system/packages)."""
 
-Installed = namedtuple("Installed", "depends native provides")
-"""The package database: name -> list of alternatives, name -> architecture, virtual -> names."""
+Installed = namedtuple("Installed", "depends native provides versions essential")
+"""The package database.
+
+depends: name -> list of groups of alternatives; native: name -> architecture; provides: virtual
+name -> names; versions: name -> version; essential: names that a working Debian always has.
+"""
 
 FIELDS = ("${Package}\t${Architecture}\t${db:Status-Status}\t${Pre-Depends}, ${Depends}"
-          "\t${Provides}\n")
+          "\t${Provides}\t${Version}\t${Essential}\t${Priority}\n")
 DPKG = "var/lib/dpkg"
 
 
@@ -52,16 +56,19 @@ def read_installed(host):
 
 def _parse(text):
     rows = [row.split("\t") for row in text.splitlines()]
-    rows = [row for row in rows if len(row) == 5 and row[2] == "installed"]
+    rows = [row for row in rows if len(row) == 8 and row[2] == "installed"]
     # A foreign architecture's packages share the names of the native ones: the native one is
     # that of dpkg itself.
     native = next((row[1] for row in rows if row[0] == "dpkg"), None)
-    installed = Installed({}, {}, {})
-    for name, arch, _, depends, provides in rows:
+    installed = Installed({}, {}, {}, {}, [])
+    for name, arch, _, depends, provides, version, essential, priority in rows:
         if native is not None and arch not in (native, "all"):
             continue
         installed.depends[name] = [_names(group, "|") for group in depends.split(",")]
         installed.native[name] = arch
+        installed.versions[name] = version
+        if essential == "yes" or priority == "required":
+            installed.essential.append(name)
         for virtual in _names(provides, ","):
             installed.provides.setdefault(virtual, []).append(name)
     return installed
@@ -73,11 +80,18 @@ def _names(text, separator):
     return [name for name in names if name]
 
 
-def closure(wanted, installed):
-    """The sorted names of all packages to copy.  Raises ImageError when a needed one is absent."""
+def closure(wanted, installed, choose=None):
+    """The sorted names of all packages to copy.  Raises ImageError when a needed one is absent.
+
+    choose(group, installed) names the packages that are taken for a group of alternatives; by
+    default those that satisfy it.
+    """
     missing = [name for name in wanted.needed if name not in installed.depends]
     if missing:
-        raise ImageError("these packages are needed and not installed: " + " ".join(missing))
+        names = " ".join(missing)
+        raise ImageError(f"these packages are needed and not installed: {names} (apt-get install "
+                         f"{names})")
+    choose = choose or _choose
     queue = wanted.needed + [name for name in wanted.optional if name in installed.depends]
     found = set()
     while queue:
@@ -86,7 +100,7 @@ def closure(wanted, installed):
             continue
         found.add(name)
         for group in installed.depends[name]:
-            queue += [pick for pick in _choose(group, installed) if pick not in wanted.never]
+            queue += [pick for pick in choose(group, installed) if pick not in wanted.never]
     return sorted(found)
 
 
@@ -98,6 +112,15 @@ def _choose(group, installed):
         if name in installed.provides:
             return installed.provides[name]
     return []
+
+
+def every_choice(group, installed):
+    """All installed packages that may satisfy a group of alternatives.
+
+    Which of them does depends on versions; with all of them dpkg finds nothing broken.
+    """
+    return [pick for name in group
+            for pick in [name] * (name in installed.depends) + installed.provides.get(name, [])]
 
 
 def files(host, name, installed):

@@ -28,9 +28,14 @@ def write(plan, directory):
         os.mkdir(os.path.join(directory, folder), 0o755)
     for path, entry in plan.items():
         _write_entry(path, entry, os.path.join(directory, path))
+    for path, entry in plan.items():
+        if entry.kind == "folder" and entry.mode != 0o755:
+            os.chmod(os.path.join(directory, path), entry.mode)
 
 
 def _write_entry(path, entry, place):
+    if entry.kind == "folder":
+        return
     if entry.kind == "link":
         os.symlink(entry.value, place)
     elif entry.kind == "text":
