@@ -54,16 +54,16 @@ static void read_all(int fd, struct buf *b)
 }
 
 /* Sends the spec through a socket that holds little. */
-static void send_spec(const struct run_spec *spec, bool warm, struct taken *t)
+static void send_with(const struct run_spec *spec, const struct feed_config *config,
+                      struct taken *t)
 {
-    struct feed_config config = {.work_dir = "/work", .warm = warm};
     int pair[2], r, size = 1;
     struct feed f;
 
     *t = (struct taken){0};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    assert_int_equal(feed_init(&f, spec, &config, NULL), 0);
+    assert_int_equal(feed_init(&f, spec, config, NULL), 0);
     do {
         r = feed_write(&f, pair[0], NULL);
         assert_int_not_equal(r, -1);
@@ -75,6 +75,13 @@ static void send_spec(const struct run_spec *spec, bool warm, struct taken *t)
     feed_finish(&f);
     close(pair[0]);
     close(pair[1]);
+}
+
+static void send_spec(const struct run_spec *spec, bool warm, struct taken *t)
+{
+    struct feed_config config = {.work_dir = "/work", .warm = warm};
+
+    send_with(spec, &config, t);
 }
 
 static void end(struct taken *t)
@@ -207,6 +214,61 @@ static void the_clients_environment_comes_first_and_wins(void **state)
     buf_finish(&t.bytes);
 }
 
+#define IMAGE_PATH                                                                                 \
+    "PATH=/opt/venv/bin:/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/"  \
+    "bin"
+
+static void in_an_image_programs_are_found_on_its_path(void **state)
+{
+    struct feed_config config = {.work_dir = "/work", .is_image = true};
+    char code[] = "";
+    struct run_spec spec = {.language = language_find("python"), .code = code};
+    struct taken t;
+
+    send_with(&spec, &config, &t);
+    take(&t, FRAME_JOB);
+    assert_string_equal(t.strings[3], "python3");
+    assert_string_equal(t.strings[5], "/opt/dunlin/python/runner.py");
+    assert_true(has_string(&t, IMAGE_PATH));
+    assert_true(has_string(&t, "HOME=/tmp"));
+    assert_true(has_string(&t, "PYTHONPATH=/work"));
+    assert_int_equal(t.frame.job.nenv, t.nstrings - 6);
+    buf_finish(&t.bytes);
+}
+
+static void a_program_of_our_own_has_no_code(void **state)
+{
+    char setup[] = "/opt/dunlin/build/setup", arg[] = "-x", *argv[] = {setup, arg};
+    char name[] = "setup.sh", script[] = "true", set[] = "DUNLIN_X=1", *env[] = {set};
+    struct run_file files[] = {{name, script, 4}};
+    struct feed_config config = {.work_dir = "/work", .is_image = true, .workspace_mb = 128};
+    struct run_spec spec = {.program = argv,
+                            .nprogram = 2,
+                            .files = files,
+                            .nfiles = 1,
+                            .env = env,
+                            .nenv = 1,
+                            .limits = {.workspace_mb = 128}};
+    struct taken t;
+
+    send_with(&spec, &config, &t);
+    take(&t, FRAME_JOB);
+    assert_int_equal(t.frame.job.flags, 0);
+    assert_int_equal(t.frame.job.nargv, 2);
+    assert_int_equal(t.frame.job.nargs, 0);
+    assert_string_equal(t.strings[0], "");
+    assert_string_equal(t.strings[1], "off");
+    assert_string_equal(t.strings[3], "/opt/dunlin/build/setup");
+    assert_string_equal(t.strings[4], "-x");
+    assert_string_equal(t.strings[5], "DUNLIN_X=1");
+    assert_true(has_string(&t, IMAGE_PATH));
+    assert_true(has_string(&t, "HOME=/root"));
+    assert_false(has_string(&t, "PYTHONPATH=/work"));
+    assert_int_equal(t.frame.job.nenv, t.nstrings - 5);
+    take_blob(&t, FRAME_FILE, "setup.sh", "true");
+    end(&t);
+}
+
 static void the_policy_applies_only_where_there_is_one(void **state)
 {
     char modules[] = "numpy,os", code[] = "";
@@ -278,6 +340,8 @@ int main(void)
         cmocka_unit_test(a_large_job_is_written_as_the_socket_takes_it),
         cmocka_unit_test(a_cold_job_carries_argv_and_a_warm_one_does_not),
         cmocka_unit_test(the_clients_environment_comes_first_and_wins),
+        cmocka_unit_test(in_an_image_programs_are_found_on_its_path),
+        cmocka_unit_test(a_program_of_our_own_has_no_code),
         cmocka_unit_test(the_policy_applies_only_where_there_is_one),
         cmocka_unit_test(a_job_beyond_the_frame_is_refused),
         cmocka_unit_test(a_peer_that_went_away_is_an_error),

@@ -148,6 +148,113 @@ static void a_ping_may_be_answered_later_than_others(void **state)
     assert_int_equal(x->ops[1], SPAWN_PING);
 }
 
+static void slow_answers_come_in_any_order(void **state)
+{
+    static const struct spawn_request slow[] = {
+        {.op = SPAWN_NEST_OPEN, .nest = 1},
+        {.op = SPAWN_NEST_OPEN, .nest = 2},
+        {.op = SPAWN_NEST_CLOSE, .nest = 2},
+        {.op = SPAWN_START, .slot = 6, .network = SPAWN_NETWORK_BRIDGE},
+        {.op = SPAWN_START, .slot = 7, .network = SPAWN_NETWORK_BRIDGE},
+        {.op = SPAWN_LAYER_REMOVE, .layer = 1ull << 40},
+        {.op = SPAWN_LAYER_REMOVE, .layer = 5},
+    };
+    struct fixture *x = *state;
+
+    for (size_t i = 0; i < TEST_COUNT(slow); i++)
+        spawner_request(x->client, &slow[i], on_answer, x);
+    ask(x, SPAWN_START, 8);
+    ask(x, SPAWN_USAGE, 8);
+    answer(x, SPAWN_START, 8, 0);
+    for (size_t i = TEST_COUNT(slow); i-- > 0;) {
+        struct spawn_reply reply = {
+            .op = slow[i].op, .slot = slow[i].slot, .nest = slow[i].nest, .layer = slow[i].layer};
+
+        assert_int_equal(fd_send(x->spawner, &reply, sizeof reply, NULL, 0, NULL), 0);
+    }
+    answer(x, SPAWN_USAGE, 8, 0);
+    turn(x);
+    assert_int_equal(x->gone, 0);
+    assert_int_equal(x->nanswers, (int)TEST_COUNT(slow) + 2);
+    assert_int_equal(x->slots[0], 8);
+    assert_int_equal(x->slots[3], 7);
+    assert_int_equal(x->slots[4], 6);
+    assert_int_equal(x->ops[8], SPAWN_USAGE);
+}
+
+static void a_slow_answer_to_something_else_is_the_end(void **state)
+{
+    static const struct {
+        struct spawn_request req;
+        struct spawn_reply reply;
+    } wrong[] = {
+        {{.op = SPAWN_NEST_OPEN, .nest = 1}, {.op = SPAWN_NEST_OPEN, .nest = 2}},
+        {{.op = SPAWN_NEST_OPEN, .nest = 1}, {.op = SPAWN_NEST_CLOSE, .nest = 1}},
+        {{.op = SPAWN_LAYER_HOST, .layer = 1}, {.op = SPAWN_LAYER_HOST, .layer = 2}},
+        {{.op = SPAWN_START, .slot = 1, .network = 1}, {.op = SPAWN_START, .slot = 2}},
+    };
+
+    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
+        struct fixture *x;
+
+        setup((void **)&x);
+        spawner_request(x->client, &wrong[i].req, on_answer, x);
+        assert_int_equal(fd_send(x->spawner, &wrong[i].reply, sizeof wrong[i].reply, NULL, 0, NULL),
+                         0);
+        turn(x);
+        assert_int_equal(x->gone, 1);
+        assert_int_equal(x->nanswers, 0);
+        teardown((void **)&x);
+    }
+}
+
+static void a_descriptor_goes_along_even_when_it_must_wait(void **state)
+{
+    struct spawn_request req = {.op = SPAWN_NEST_OPEN, .nest = 1};
+    struct fixture *x = *state;
+    int before = count_open(), fd = -1;
+    uint32_t n = 0;
+    size_t nfds = 0;
+
+    do { /* until the socket is full */
+        ask(x, SPAWN_USAGE, n++);
+        uv_run(&x->loop, UV_RUN_NOWAIT);
+    } while (n < 400);
+    spawner_request_fd(x->client, &req, open("/dev/null", O_RDONLY | O_CLOEXEC), on_answer, x);
+    assert_int_equal(count_open(), before + 1);
+    while (n-- > 0) {
+        while (heard(x).op == 0)
+            uv_run(&x->loop, UV_RUN_ONCE);
+    }
+    turn(x);
+    assert_int_equal(count_open(), before);
+    assert_int_equal(fd_recv(x->spawner, &req, sizeof req, &fd, 1, &nfds, NULL), sizeof req);
+    assert_int_equal(nfds, 1);
+    fd_close(&fd);
+
+    spawner_request_fd(x->client, &req, open("/dev/null", O_RDONLY | O_CLOEXEC), on_answer, x);
+    fd_close(&x->spawner);
+    turn(x);
+    spawner_request_fd(x->client, &req, open("/dev/null", O_RDONLY | O_CLOEXEC), on_answer, x);
+    assert_int_equal(count_open(), before - 1);
+}
+
+static void an_error_has_the_spawners_words_or_ours(void **state)
+{
+    struct spawn_reply reply = {.error = 2, .text = "no such layer"};
+    struct err e = {0};
+
+    spawner_reply_error(&e, &reply, "open an environment");
+    assert_string_equal(e.text, "no such layer");
+    assert_int_equal(e.errnum, 2);
+    reply.text[0] = '\0';
+    spawner_reply_error(&e, &reply, "open an environment");
+    assert_string_equal(e.text, "open an environment: No such file or directory");
+    memset(reply.text, 'x', sizeof reply.text); /* not terminated */
+    spawner_reply_error(&e, &reply, "open an environment");
+    assert_int_equal(strlen(e.text), sizeof reply.text);
+}
+
 static void a_full_socket_delays_requests_and_keeps_their_order(void **state)
 {
     struct fixture *x = *state;
@@ -289,6 +396,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answers_come_in_order),
         TEST(a_ping_may_be_answered_later_than_others),
+        TEST(slow_answers_come_in_any_order),
+        cmocka_unit_test(a_slow_answer_to_something_else_is_the_end),
+        TEST(a_descriptor_goes_along_even_when_it_must_wait),
+        TEST(an_error_has_the_spawners_words_or_ours),
         TEST(a_full_socket_delays_requests_and_keeps_their_order),
         TEST(a_forgotten_open_is_closed_again),
         TEST(a_forgotten_question_needs_no_close),

@@ -1,0 +1,366 @@
+/* Tests of nest and layer, with a real engine and a spawner that says what the test wants. */
+#include "engine/nest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "base/test_support.h"
+#include "engine/nest_test_support.h"
+
+static void runs_wait_for_their_nest_and_are_then_served(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_nest(x, false, 0);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    assert_int_equal(nest_busy(nest), 1);
+    hear(x, SPAWN_NEST_OPEN, 1);
+    assert_int_equal(x->req.make.layers[0], 3);
+    hear_nothing(x);
+    x->req = (struct spawn_request){.op = SPAWN_NEST_OPEN, .nest = 1};
+    reply_nest(x, 0, "");
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    end_run(x, slot);
+    turn(x);
+    assert_int_equal(x->nresults, 1);
+    assert_int_equal(x->outcomes[0], RUN_EXITED);
+    assert_string_equal(x->network, "none");
+    assert_int_equal(nest_busy(nest), 0);
+    assert_true(nest_used_us(nest) > 0);
+}
+
+static void a_list_of_modules_goes_along_as_a_sealed_file(void **state)
+{
+    struct fixture *x = *state;
+    char text[64] = "";
+
+    open_nest(x, true, 0);
+    hear(x, SPAWN_NEST_OPEN, 1);
+    assert_int_equal(x->req.make.warm, 1);
+    assert_true(x->fd >= 0);
+    assert_int_equal(pread(x->fd, text, sizeof text, 0), 13);
+    assert_string_equal(text, "numpy\npandas\n");
+    assert_int_equal(fcntl(x->fd, F_GET_SEALS),
+                     F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    assert_true(write(x->fd, "x", 1) < 0);
+}
+
+static void nothing_is_kept_ready_before_the_first_run(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, true, 2);
+    uint32_t slot;
+
+    hear_nothing(x);
+    start(x, run_spec_create(), nest);
+    slot = make_box(x, 1, SPAWN_WARM);
+    reply_start(x, slot);
+    make_box(x, 1, SPAWN_WARM);
+    make_box(x, 1, SPAWN_WARM);
+    end_run(x, slot);
+    hear_nothing(x);
+    assert_true(x->warm);
+}
+
+static void a_nest_that_cannot_be_made_tells_its_runs_and_its_owner(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_nest(x, false, 0);
+
+    start(x, run_spec_create(), nest);
+    start(x, run_spec_create(), nest);
+    hear(x, SPAWN_NEST_OPEN, 1);
+    reply_nest(x, EIO, "layer 3: not an ext4 file system");
+    assert_int_equal(x->nresults, 2);
+    assert_int_equal(x->outcomes[1], RUN_FAILED);
+    assert_string_equal(x->messages[1], "layer 3: not an ext4 file system");
+    assert_int_equal(x->nfailed, 1);
+    assert_string_equal(x->failure.text, "layer 3: not an ext4 file system");
+    assert_false(nest_is_up(nest));
+
+    start(x, run_spec_create(), nest); /* the owner has not reacted yet */
+    turn(x);
+    assert_int_equal(x->nresults, 3);
+    nest_close(nest, false, on_closed, x);
+    assert_int_equal(x->nclosed, 0);
+    turn(x);
+    assert_int_equal(x->nclosed, 1);
+    assert_int_equal(x->closed.errnum, EIO);
+    hear_nothing(x); /* the spawner has no such nest */
+}
+
+static void without_an_interpreter_runs_start_cold(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, true, 0);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    hear(x, SPAWN_OPEN, 1);
+    assert_int_equal(x->req.kind, SPAWN_WARM);
+    reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = ENOENT});
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    end_run(x, slot);
+    assert_false(x->warm);
+    start(x, run_spec_create(), nest);
+    make_box(x, 1, SPAWN_COLD);
+}
+
+static void an_interpreter_that_always_fails_is_not_waited_for(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, true, 0);
+    int attempts = 0;
+
+    start(x, run_spec_create(), nest);
+    for (hear(x, SPAWN_OPEN, 1); x->req.kind == SPAWN_WARM; hear(x, SPAWN_OPEN, 1)) {
+        reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = EPROTO});
+        assert_true(++attempts < 20);
+    }
+    assert_in_range(attempts, 3, 12);
+    reply_open(x);
+}
+
+static void fresh_runs_and_our_own_programs_start_cold(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, true, 0);
+    struct run_spec *fresh = run_spec_create(), *program = run_spec_create();
+
+    fresh->fresh = true;
+    start(x, fresh, nest);
+    reply_start(x, make_box(x, 1, SPAWN_COLD));
+    program->program = calloc(1, sizeof *program->program);
+    program->program[0] = strdup("/opt/dunlin/build/setup");
+    program->nprogram = 1;
+    start(x, program, nest);
+    reply_start(x, make_box(x, 1, SPAWN_COLD));
+    start(x, run_spec_create(), nest);
+    reply_start(x, make_box(x, 1, SPAWN_WARM));
+}
+
+static void closing_lets_runs_finish(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, false, 0);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    nest_close(nest, false, on_closed, x);
+    hear_nothing(x);
+    end_run(x, slot);
+    assert_int_equal(x->nresults, 1);
+    assert_int_equal(x->outcomes[0], RUN_EXITED);
+    hear(x, SPAWN_NEST_CLOSE, 1);
+    assert_int_equal(x->nclosed, 0);
+    reply_nest(x, 0, "");
+    assert_int_equal(x->nclosed, 1);
+    assert_int_equal(x->bytes, 77);
+    assert_int_equal(x->closed.code, ERR_NONE);
+    open_nest(x, false, 0);
+    hear(x, SPAWN_NEST_OPEN, 1); /* the number is free again */
+}
+
+static void slots_are_given_back_before_their_nest(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, false, 2);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    slot = make_box(x, 1, SPAWN_COLD); /* the floor: one ready, one not answered yet */
+    hear(x, SPAWN_OPEN, 1);
+    run_cancel(x->started[0].run);
+    hear(x, SPAWN_CLOSE, 0);
+    nest_close(nest, false, on_closed, x);
+    hear(x, SPAWN_CLOSE, 0);
+    assert_int_equal(x->req.slot, slot);
+    hear_nothing(x);
+    slot = reply_open(x);
+    hear(x, SPAWN_CLOSE, 0);
+    assert_int_equal(x->req.slot, slot);
+    hear(x, SPAWN_NEST_CLOSE, 1);
+}
+
+static void closing_may_end_runs_at_once(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, false, 0);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    start(x, run_spec_create(), nest);
+    hear(x, SPAWN_OPEN, 1);
+    reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = EAGAIN});
+    nest_close(nest, true, on_closed, x);
+    assert_int_equal(x->nresults, 0);
+    turn(x);
+    assert_int_equal(x->nresults, 2);
+    assert_int_equal(x->outcomes[0], RUN_CANCELLED);
+    assert_int_equal(x->outcomes[1], RUN_CANCELLED);
+    hear(x, SPAWN_CLOSE, 0);
+    hear(x, SPAWN_NEST_CLOSE, 1);
+    reply_nest(x, ENOSPC, "the disk is full");
+    assert_int_equal(x->nclosed, 1);
+    assert_string_equal(x->closed.text, "the disk is full");
+}
+
+static void a_nest_may_be_closed_before_it_is_up(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_nest(x, false, 0);
+
+    nest_close(nest, false, on_closed, x);
+    hear(x, SPAWN_NEST_OPEN, 1);
+    hear_nothing(x);
+    x->req = (struct spawn_request){.op = SPAWN_NEST_OPEN, .nest = 1};
+    reply_nest(x, 0, "");
+    hear(x, SPAWN_NEST_CLOSE, 1);
+    reply_nest(x, 0, "");
+    assert_int_equal(x->nclosed, 1);
+    assert_int_equal(x->nfailed, 0);
+}
+
+static void a_nest_that_is_lost_tells_its_owner(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, false, 0);
+
+    start(x, run_spec_create(), nest);
+    hear(x, SPAWN_OPEN, 1);
+    reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = ENXIO});
+    assert_int_equal(x->nfailed, 1);
+    assert_int_equal(x->nresults, 1);
+    assert_int_equal(x->outcomes[0], RUN_FAILED);
+    nest_close(nest, false, on_closed, x);
+    hear(x, SPAWN_NEST_CLOSE, 1); /* the spawner still holds its number */
+    reply_nest(x, 0, "");
+    assert_int_equal(x->nclosed, 1);
+    assert_int_equal(x->closed.errnum, ENXIO);
+}
+
+static void the_number_of_nests_has_an_end(void **state)
+{
+    struct fixture *x = *state;
+    struct nest_config config = {.make = {.kind = SPAWN_NEST_BUILD}};
+    struct err e = {0};
+
+    for (int i = 1; i < LIMIT_NESTS; i++)
+        open_nest(x, false, 0);
+    assert_null(nest_open(x->engine, &config, &e));
+    assert_int_equal(e.code, ERR_LIMIT);
+}
+
+static void a_run_with_a_network_starts_when_it_is_attached(void **state)
+{
+    struct fixture *x = *state;
+    struct run_spec *spec = run_spec_create(), *other = run_spec_create();
+    struct nest *nest = open_up(x, false, 0);
+    uint32_t slot;
+
+    spec->network = other->network = SPAWN_NETWORK_BRIDGE;
+    start(x, spec, nest);
+    slot = make_box(x, 1, SPAWN_COLD);
+    hear(x, SPAWN_START, 0);
+    assert_int_equal(x->req.network, SPAWN_NETWORK_BRIDGE);
+    assert_false(has_job(x, slot));
+    reply(x, &(struct spawn_reply){.op = SPAWN_START, .slot = slot});
+    assert_true(has_job(x, slot));
+    assert_int_equal(x->nresults, 0);
+}
+
+static void a_network_that_cannot_be_had_is_the_runs_answer(void **state)
+{
+    struct fixture *x = *state;
+    struct run_spec *spec = run_spec_create();
+    struct spawn_reply r = {.op = SPAWN_START, .error = ENOENT, .text = "nft is not installed"};
+
+    spec->network = SPAWN_NETWORK_BRIDGE;
+    start(x, spec, NULL);
+    r.slot = make_box(x, 0, SPAWN_WARM);
+    hear(x, SPAWN_START, 0);
+    reply(x, &r);
+    hear(x, SPAWN_USAGE, 0);
+    reply(x, &(struct spawn_reply){.op = SPAWN_USAGE, .slot = r.slot});
+    assert_int_equal(x->nresults, 1);
+    assert_int_equal(x->outcomes[0], RUN_FAILED);
+    assert_string_equal(x->messages[0], "network: nft is not installed");
+    assert_string_equal(x->network, "bridge");
+}
+
+static void on_layer(void *data, uint64_t value, const struct err *e)
+{
+    struct fixture *x = data;
+
+    x->nlayers++;
+    x->value = value;
+    if (e != NULL)
+        x->failure = *e;
+}
+
+static void layers_are_made_listed_and_removed(void **state)
+{
+    struct fixture *x = *state;
+
+    assert_int_equal(layer_make_host(x->engine, SPAWN_HOST_TOOLS, 9, on_layer, x), 0);
+    hear(x, SPAWN_LAYER_HOST, 0);
+    assert_int_equal(x->req.layer, 9);
+    assert_int_equal(x->req.kind, SPAWN_HOST_TOOLS);
+    assert_int_equal(layer_remove(x->engine, 4, on_layer, x), 0);
+    hear(x, SPAWN_LAYER_REMOVE, 0);
+    reply(x, &(struct spawn_reply){.op = SPAWN_LAYER_REMOVE, .layer = 4, .error = EBUSY});
+    assert_int_equal(x->nlayers, 1); /* the other one takes longer */
+    assert_int_equal(x->failure.errnum, EBUSY);
+    reply(x, &(struct spawn_reply){.op = SPAWN_LAYER_HOST, .layer = 9, .bytes = 12345});
+    assert_int_equal(x->nlayers, 2);
+    assert_int_equal(x->value, 12345);
+
+    assert_int_equal(layer_next(x->engine, 4, on_layer, x), 0);
+    hear(x, SPAWN_LAYER_NEXT, 0);
+    assert_int_equal(x->req.layer, 4);
+    reply(x, &(struct spawn_reply){.op = SPAWN_LAYER_NEXT, .layer = 7});
+    assert_int_equal(x->value, 7);
+
+    assert_int_equal(input_remove(x->engine, 8, on_layer, x), 0);
+    hear(x, SPAWN_INPUT_REMOVE, 0);
+    assert_int_equal(x->req.layer, 8); /* the engine goes before the answer comes */
+    assert_int_equal(x->nlayers, 3);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(runs_wait_for_their_nest_and_are_then_served),
+        TEST(a_list_of_modules_goes_along_as_a_sealed_file),
+        TEST(nothing_is_kept_ready_before_the_first_run),
+        TEST(a_nest_that_cannot_be_made_tells_its_runs_and_its_owner),
+        TEST(without_an_interpreter_runs_start_cold),
+        TEST(an_interpreter_that_always_fails_is_not_waited_for),
+        TEST(fresh_runs_and_our_own_programs_start_cold),
+        TEST(closing_lets_runs_finish),
+        TEST(slots_are_given_back_before_their_nest),
+        TEST(closing_may_end_runs_at_once),
+        TEST(a_nest_may_be_closed_before_it_is_up),
+        TEST(a_nest_that_is_lost_tells_its_owner),
+        TEST(the_number_of_nests_has_an_end),
+        TEST(a_run_with_a_network_starts_when_it_is_attached),
+        TEST(a_network_that_cannot_be_had_is_the_runs_answer),
+        TEST(layers_are_made_listed_and_removed),
+    };
+    signal(SIGPIPE, SIG_IGN); /* as the server does */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
