@@ -254,7 +254,11 @@ static int explain(const struct transfer *t, CURLcode code, struct err *e)
 {
     const char *reason = t->reason[0] != '\0' ? t->reason : curl_easy_strerror(code);
     const char *url = t->client->url;
+    long errnum = 0;
 
+    curl_easy_getinfo(t->client->easy, CURLINFO_OS_ERRNO, &errnum);
+    if (code == CURLE_COULDNT_CONNECT && errnum != 0)
+        reason = strerror((int)errnum); /* shorter, and enough beside the address */
     if (client_interrupted() || t->stopped)
         return err_set(e, ERR_CLOSED, 0, "%s", WORDS("interrupted", "已中断"));
     if (t->too_large)

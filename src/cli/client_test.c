@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/test_support.h"
 
 static void addresses_are_completed_and_trimmed(void **state)
@@ -84,7 +83,7 @@ static int bind_loopback(bool listening, char url[static 40])
 static void nobody_answering_is_said_with_what_to_do(void **state)
 {
     char url[40];
-    _cleanup_fd_ int fd = bind_loopback(false, url);
+    int fd = bind_loopback(false, url);
     struct client *c = client_create(url, NULL, NULL);
     struct client_call call = {.method = "GET", .path = "/", .timeout_s = 5};
     _cleanup_answer_ struct client_answer a = {0};
@@ -95,12 +94,13 @@ static void nobody_answering_is_said_with_what_to_do(void **state)
     assert_contains(e.text, url);
     assert_contains(e.text, "dunlin serve");
     client_destroy(c);
+    close(fd);
 }
 
 static void a_server_that_stays_silent_is_given_up(void **state)
 {
     char url[40];
-    _cleanup_fd_ int fd = bind_loopback(true, url);
+    int fd = bind_loopback(true, url);
     struct client *c = client_create(url, NULL, NULL);
     struct client_call call = {.method = "GET", .path = "/", .timeout_s = 1};
     _cleanup_answer_ struct client_answer a = {0};
@@ -110,6 +110,7 @@ static void a_server_that_stays_silent_is_given_up(void **state)
     assert_int_equal(e.code, ERR_LIMIT);
     assert_contains(e.text, "in time");
     client_destroy(c);
+    close(fd);
 }
 
 static void count(void *data)
@@ -124,7 +125,7 @@ static void count(void *data)
 static void an_interrupt_ends_a_call(void **state)
 {
     char url[40];
-    _cleanup_fd_ int fd = bind_loopback(true, url);
+    int fd = bind_loopback(true, url);
     struct client *c = client_create(url, NULL, NULL);
     int ticks = 0;
     struct client_call call = {.method = "GET", .path = "/", .tick = count, .data = &ticks};
@@ -137,6 +138,7 @@ static void an_interrupt_ends_a_call(void **state)
     assert_int_equal(e.code, ERR_CLOSED);
     assert_true(client_interrupted());
     client_destroy(c);
+    close(fd);
 }
 
 int main(void)
