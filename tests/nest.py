@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import tempfile
+import time
 
 RUN, BUILD, TOOL = range(3)  # enum spawn_nest_kind
 COLD, WARM = range(2)  # enum spawn_kind
@@ -23,7 +24,7 @@ READY, FAILED, BAD_FILE, REFUSED, EXIT, OUTPUT, SKIPPED, DONE, MODULES = range(1
 JOB_CHANGED, JOB_RUNNER = 2, 4
 NUMBER = 63  # of the nest that tests make; a server opens it last
 FIRST_ID, IDS = 0x70010000 + NUMBER * 0x10000, 0x10000
-PATH = ("/opt/venv/bin:/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+PATH = "/opt/venv/bin:/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DIST = pathlib.Path(__file__).parents[1] / "build" / "dist"
 
 NAMESPACES = 0x10000000 | 0x20000000 | 0x00020000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
@@ -86,10 +87,15 @@ def as_owner(call):
 
 
 class Nest:
-    """dunlin-init as pid 1 of a nest whose root is ``tree``; what a BUILD writes is lost."""
+    """dunlin-init as pid 1 of a nest whose root is ``tree``; what a BUILD writes is lost.
 
-    def __init__(self, tree, kind=RUN, warm=False, forks=0, minutes=0, modules="",
-                 host_network=False):
+    ``files`` ({path: text, or a pathlib.Path that a link leads to}) lie over the tree; ``runtime`` is
+    seen as /opt/dunlin.
+    """
+
+    def __init__(self, tree, kind=RUN, warm=False, forks=0, minutes=0, modules="", files=None,
+                 runtime=DIST / "share/dunlin/runtime", host_network=False):
+        self.files, self.runtime = files or {}, str(runtime)
         self.place = tempfile.mkdtemp(prefix="dunlin-nest-")
         os.chmod(self.place, 0o755)
         for name in ("stage", "skeleton", "disk", "base", "written"):
@@ -119,6 +125,14 @@ class Nest:
             os.chown(os.path.join(skeleton, name), FIRST_ID, FIRST_ID)
         os.chmod(os.path.join(skeleton, "tmp"), 0o1777)
         os.chown(skeleton, FIRST_ID, FIRST_ID)
+        for name, content in self.files.items():
+            path = pathlib.Path(skeleton, name.lstrip("/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pathlib.Path):
+                path.symlink_to(content)
+            else:
+                path.write_text(content)
+                path.chmod(0o755)
         mount_mapped(tree, os.path.join(self.place, "base"))
         mount("disk", os.path.join(self.place, "disk"), "tmpfs", 0, "mode=0755")
         for name in ("upper", "work"):
@@ -137,8 +151,7 @@ class Nest:
             os.chmod(f"{stage}/dev/{name}", 0o666)
         os.mknod(stage + "/dev/tty", 0o20666, os.makedev(5, 0))
         os.chmod(stage + "/dev/tty", 0o666)
-        runtime = str(DIST / "share/dunlin/runtime")
-        mount(runtime, stage + "/opt/dunlin", None, 0x1000)
+        mount(self.runtime, stage + "/opt/dunlin", None, 0x1000)
         mount(None, stage + "/opt/dunlin", None, 0x1000 | 0x20 | 1 | 2)
         return stage
 
@@ -199,6 +212,25 @@ class Nest:
     def ping(self):
         """0, or the errno that says why no warm sandbox can be had."""
         return self.request(NEST_PING)[0]
+
+    def wait(self, wanted=0, seconds=20):
+        """Waits until ping() answers ``wanted``."""
+        end = time.monotonic() + seconds
+        while self.ping() != wanted:
+            assert time.monotonic() < end, f"ping does not answer {wanted}"
+            time.sleep(0.02)
+
+    def zygotes(self):
+        """Host pids of the processes that have the zygote's identity: itself, and one for each warm
+        sandbox."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if f"Uid:\t{FIRST_ID + 1}\t" in (path / "status").read_text():
+                    found.append(int(path.name))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
 
     def open(self, kind=COLD):
         """A new Sandbox; OSError with what the builder answered."""

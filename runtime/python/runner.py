@@ -2,7 +2,8 @@
 
 Called by the zygote's child (warm), or executed as ``python3 -u runner.py``
 in the work directory (cold).  It is
-inside the sandbox and locked in already; nothing here is a barrier.  The job comes from init as one
+inside the sandbox and locked in already; nothing here is a barrier.  The interpreter may be any
+from Python 3.8 on.  The job comes from init as one
 datagram, the payload of FRAME_JOB in src/wire/frame.h; before the user's code starts, and never
 after, the runner may send one word back: ``R`` ready, ``V`` + text when the static policy refuses
 the code.
@@ -19,13 +20,13 @@ JOB_MAX = 96 << 10  # FRAME_PAYLOAD_MAX
 REFUSAL_MAX = 2000  # bytes of text that init accepts
 
 
-
 def make_main(path):
     """A fresh ``__main__`` module as the interpreter makes it for the script at ``path``."""
     module = type(sys)("__main__")
     loader = type(__spec__.loader) if __spec__ is not None else None
+    if sys.version_info < (3, 14):  # there the compiler makes them when somebody asks (PEP 649)
+        module.__annotations__ = {}
     module.__dict__.update(
-        __annotations__={},
         __builtins__=__builtins__ if isinstance(__builtins__, type(sys)) else sys.modules["builtins"],
         __cached__=None,
         __file__=path,
@@ -62,6 +63,7 @@ def refusal(path, level, modules):
     """What the static policy says against the code at ``path``; None if nothing."""
     import policy
 
+    del sys.modules["policy"]  # the program may have one of its own
     with open(path, "rb") as f:
         code = f.read().decode("utf-8", "replace")
     return policy.check(code, level, [m for m in modules.split(",") if m])
@@ -91,7 +93,8 @@ def set_world(args, env):
             if have.get(name) != value:
                 have[name] = value
     sys.argv = [os.fsdecode(a) for a in args]
-    sys.orig_argv = [sys.executable, *sys.argv]
+    if hasattr(sys, "orig_argv"):  # Python 3.10
+        sys.orig_argv = [sys.executable, *sys.argv]
 
 
 def without_us(exc):
@@ -171,11 +174,13 @@ def rehearse():
     sock, payload = receive(ours.detach())
     sock.close()
     _, main_file, _, _, args, job_env = parse(payload)
-    world = sys.argv, sys.orig_argv
+    world = sys.argv, getattr(sys, "orig_argv", None)
     set_world([os.fsencode(main_file), *args], job_env)
     module = make_main(path)
     execute(path, module)
-    sys.argv, sys.orig_argv = world
+    sys.argv = world[0]
+    if world[1] is not None:
+        sys.orig_argv = world[1]
     sys.stdout.flush()
     sys.stderr.flush()
 

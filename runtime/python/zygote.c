@@ -49,10 +49,58 @@
 #define MIDDLE_FLAGS                                                                               \
     (CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
+/* clone(2) with a function and a stack, whose last word is the function.  Not libc's: musl refuses
+ * CLONE_CHILD_CLEARTID.  `fn` must not return.  The new process's pid, or a negative errno. */
+long dunlin_clone(void (*fn)(void), char *stack, unsigned long flags, int *parent_tid,
+                  int *child_tid) __attribute__((visibility("hidden")));
+#if defined(__x86_64__)
+__asm__(".text\n"
+        ".hidden dunlin_clone\n"
+        ".globl dunlin_clone\n"
+        ".type dunlin_clone, @function\n"
+        "dunlin_clone:\n"
+        "  and $-16, %rsi\n"
+        "  sub $16, %rsi\n"
+        "  mov %rdi, (%rsi)\n"
+        "  mov %rdx, %rdi\n"
+        "  mov %rcx, %rdx\n"
+        "  mov %r8, %r10\n"
+        "  xor %r8d, %r8d\n"
+        "  mov $56, %eax\n"
+        "  syscall\n"
+        "  test %rax, %rax\n"
+        "  jz 1f\n"
+        "  ret\n"
+        "1: xor %ebp, %ebp\n"
+        "  mov (%rsp), %rax\n"
+        "  call *%rax\n"
+        "  hlt\n"
+        ".size dunlin_clone, . - dunlin_clone\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".hidden dunlin_clone\n"
+        ".globl dunlin_clone\n"
+        ".type dunlin_clone, %function\n"
+        "dunlin_clone:\n"
+        "  mov x9, x0\n"
+        "  and x1, x1, #-16\n"
+        "  mov x0, x2\n"
+        "  mov x2, x3\n"
+        "  mov x3, xzr\n"
+        "  mov x8, #220\n"
+        "  svc #0\n"
+        "  cbz x0, 1f\n"
+        "  ret\n"
+        "1: mov x29, xzr\n"
+        "  mov x30, xzr\n"
+        "  blr x9\n"
+        "  brk #0\n"
+        ".size dunlin_clone, . - dunlin_clone\n");
+#endif
+
 /* What only the interpreter's own libc and Python can do, as function pointers. */
 struct hooks {
     int (*fork)(void);
-    int (*clone)(int (*fn)(void *), void *stack, int flags, void *arg, ...);
     void (*before_fork)(void);
     void (*after_fork_parent)(void);
     void (*after_fork_child)(void);
@@ -115,13 +163,12 @@ static int enter_groups(void)
 
 /* The middle process.  Until it writes to `sync` the zygote stands still, so the shared memory is
  * ours; afterwards it touches nothing but its own stack. */
-static int middle_main(void *unused)
+static _Noreturn void middle_main(void)
 {
     int status_fd = call.fds[FD_STATUS], wait_status = 0;
     long r = sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
     int pid = -1;
 
-    (void)unused;
     if (r == 0) {
         pid = call.hooks->fork();
         if (pid == 0)
@@ -199,7 +246,7 @@ static void make_child(void)
 {
     struct middle *m = free_middle();
     char byte;
-    int pid;
+    long pid;
 
     if (m == NULL || sys(SYS_pipe2, call.sync, 0) < 0) {
         report(call.fds[FD_STATUS], EAGAIN_ANSWER, 0);
@@ -207,8 +254,7 @@ static void make_child(void)
     }
     call.prefault = m - middles < PREFAULTED_MAX; /* the lowest free place is taken first */
     call.hooks->before_fork();
-    pid = call.hooks->clone(middle_main, m->stack + STACK_BYTES, MIDDLE_FLAGS, NULL, &m->tid, NULL,
-                            &m->tid);
+    pid = dunlin_clone(middle_main, m->stack + STACK_BYTES, MIDDLE_FLAGS, &m->tid, &m->tid);
     sys(SYS_close, call.sync[1]);
     if (pid > 0) {
         while (sys(SYS_read, call.sync[0], &byte, 1) == EINTR_ANSWER)

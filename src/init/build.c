@@ -112,8 +112,7 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
 }
 
 /* Asks the zygote for a child.  *job and *status become our ends. */
-static int call_zygote(const struct nest *nest, const struct build *b, struct job_start *start,
-                       struct err *e)
+static int call_zygote(const struct build *b, struct job_start *start, struct err *e)
 {
     struct nest_join join = {.groups = b->request->groups};
     _cleanup_fd_ int self = (int)syscall(SYS_pidfd_open, 1, 0);
@@ -131,12 +130,12 @@ static int call_zygote(const struct nest *nest, const struct build *b, struct jo
         return err_set(e, ERR_INTERNAL, errno, "zygote: dumpable");
     memcpy(fds, (int[]){self, b->out, b->err, job, status}, 5 * sizeof(int));
     memcpy(fds + 5, b->groups, b->request->groups * sizeof(int));
-    if (fd_send(nest->zygote_sock, &join, sizeof join, fds, NEST_JOIN_FDS(join.groups), e) < 0)
+    if (fd_send(b->zygote, &join, sizeof join, fds, NEST_JOIN_FDS(join.groups), e) < 0)
         return err_prefix(e, "zygote");
     return 0;
 }
 
-static _Noreturn void become_init(const struct nest *nest, const struct build *b, int go)
+static _Noreturn void become_init(struct nest *nest, const struct build *b, int go)
 {
     struct err e = {0};
     struct control control = {.fd = b->control};
@@ -146,18 +145,18 @@ static _Noreturn void become_init(const struct nest *nest, const struct build *b
                               .run = &nest->run,
                               .work_dir = nest->work_dir,
                               .root = nest_builds(nest)};
-    bool warm = b->request->kind == SPAWN_WARM;
+    bool warm = b->zygote >= 0;
     int pair[2] = {-1, -1};
     char byte;
 
+    zygotes_close(&nest->zygotes, b->zygote);
     if (read(go, &byte, 1) != 1)
         _exit(1); /* the builder could not map our ids, and has told the spawner */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         err_set(&e, ERR_INTERNAL, errno, "job socket");
     start.job = pair[0];
     start.job_peer = pair[1];
-    if (e.code != 0 || enter_sandbox(nest, b, &e) < 0 ||
-        (warm && call_zygote(nest, b, &start, &e) < 0)) {
+    if (e.code != 0 || enter_sandbox(nest, b, &e) < 0 || (warm && call_zygote(b, &start, &e) < 0)) {
         err_prefix(&e, "sandbox");
         control_fail(&control, &e);
     }
@@ -166,8 +165,8 @@ static _Noreturn void become_init(const struct nest *nest, const struct build *b
     close(nest->spawner);
     close(nest->modules);
     close(go);
-    if (nest->zygote_sock >= 0)
-        close(nest->zygote_sock);
+    if (b->zygote >= 0)
+        close(b->zygote);
     if (warm) {
         fd_close(&start.out);
         fd_close(&start.err);
@@ -175,8 +174,7 @@ static _Noreturn void become_init(const struct nest *nest, const struct build *b
     job_serve(&control, &start);
 }
 
-pid_t build_sandbox(const struct nest *nest, const struct build *build, int *ret_pidfd,
-                    struct err *e)
+pid_t build_sandbox(struct nest *nest, const struct build *build, int *ret_pidfd, struct err *e)
 {
     _cleanup_fd_ int pidfd = -1;
     int go[2];

@@ -30,6 +30,5 @@ int main(int argc, char **argv)
     nest.number = (uint32_t)strtoul(argv[7], NULL, 10);
     nest.modules = MODULES_FD;
     nest.spawner = SPAWNER_FD;
-    nest.zygote_sock = -1;
     return nest_main(&nest);
 }

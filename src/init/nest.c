@@ -16,12 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "enter/mounts.h"
 #include "enter/stage.h"
 #include "init/build.h"
-#include "init/zygote.h"
 #include "wire/spawn.h"
 
 #define PROGRAM_RUN    STAGE_RUNTIME "/run.bpf"
@@ -62,16 +60,17 @@ static void reply(const struct nest *nest, const struct nest_reply *r, int pidfd
         _exit(0); /* the spawner is gone, and with us everything of this nest */
 }
 
-static void do_build(const struct nest *nest, const struct nest_request *req, const int *fds)
+static void do_build(struct nest *nest, const struct nest_request *req, const int *fds)
 {
-    struct build b = {.request = req, .control = fds[0], .out = fds[1], .err = fds[2]};
+    struct build b = {
+        .request = req, .control = fds[0], .out = fds[1], .err = fds[2], .zygote = -1};
     struct nest_reply r = {.op = NEST_BUILD, .slot = req->slot};
     _cleanup_fd_ int pidfd = -1;
     struct err e = {0};
 
     memcpy(b.groups, fds + 3, req->groups * sizeof(int));
-    if (req->kind == SPAWN_WARM && nest->zygote_sock < 0)
-        r.error = EAGAIN;
+    if (req->kind == SPAWN_WARM && (b.zygote = zygotes_take(&nest->zygotes)) < 0)
+        r.error = nest->is_warm ? zygotes_state(nest) : ENOENT;
     else if (build_sandbox(nest, &b, &pidfd, &e) < 0)
         r.error = e.errnum != 0 ? e.errnum : EIO;
     reply(nest, &r, pidfd);
@@ -85,7 +84,7 @@ static bool is_possible(const struct nest *nest, const struct nest_request *req)
 }
 
 /* One request.  Anything odd from the spawner is our own bug, so the nest ends. */
-static void do_request(const struct nest *nest, const struct zygote *z)
+static void do_request(struct nest *nest)
 {
     struct nest_request req;
     int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
@@ -96,8 +95,7 @@ static void do_request(const struct nest *nest, const struct zygote *z)
     if (n != sizeof req)
         _exit(0);
     if (req.op == NEST_PING) {
-        bool warm = !nest->is_warm || z->ready;
-        struct nest_reply r = {.op = NEST_PING, .error = warm ? 0 : EAGAIN};
+        struct nest_reply r = {.op = NEST_PING, .error = zygotes_state(nest)};
 
         reply(nest, &r, -1);
     } else if (req.op == NEST_BUILD && is_possible(nest, &req) &&
@@ -110,7 +108,7 @@ static void do_request(const struct nest *nest, const struct zygote *z)
         close(fds[i]);
 }
 
-static void reap(struct nest *nest, struct zygote *z, int signals)
+static void reap(struct nest *nest, int signals)
 {
     struct signalfd_siginfo info;
     int status;
@@ -119,46 +117,31 @@ static void reap(struct nest *nest, struct zygote *z, int signals)
     while (read(signals, &info, sizeof info) > 0)
         ;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == z->pid)
-            zygote_died(z, nest);
-        else if (WIFEXITED(status) && WEXITSTATUS(status) == NEST_EXIT_ZYGOTE_STUCK)
-            zygote_kill(z);
+        if (!zygotes_died(&nest->zygotes, pid) && WIFEXITED(status) &&
+            WEXITSTATUS(status) == NEST_EXIT_ZYGOTE_STUCK)
+            zygotes_stuck(&nest->zygotes);
     }
-}
-
-/* Milliseconds until the zygote is to be started again, -1 if no start is planned. */
-static int keep_zygote(struct nest *nest, struct zygote *z)
-{
-    uint64_t now = clock_now_us();
-
-    if (!nest->is_warm || z->pid > 0)
-        return -1;
-    if (now >= z->retry_us) {
-        if (zygote_start(z, nest, NULL) == 0)
-            return -1;
-        zygote_died(z, nest);
-    }
-    return z->retry_us > now ? (int)((z->retry_us - now) / 1000) + 1 : 1;
 }
 
 static int serve(struct nest *nest, int signals)
 {
-    struct zygote z = {0};
+    struct pollfd fds[2 + ZYGOTES_SOCKETS] = {{.fd = nest->spawner, .events = POLLIN},
+                                              {.fd = signals, .events = POLLIN}};
 
     for (;;) {
-        int timeout_ms = keep_zygote(nest, &z);
-        struct pollfd fds[] = {{.fd = nest->spawner, .events = POLLIN},
-                               {.fd = signals, .events = POLLIN},
-                               {.fd = z.ready ? -1 : nest->zygote_sock, .events = POLLIN}};
+        int timeout_ms = zygotes_keep(nest), socks[ZYGOTES_SOCKETS];
 
-        if (poll(fds, 3, timeout_ms) < 0 && errno != EINTR)
+        zygotes_sockets(&nest->zygotes, socks);
+        for (size_t i = 0; i < ZYGOTES_SOCKETS; i++)
+            fds[2 + i] = (struct pollfd){.fd = socks[i], .events = POLLIN};
+        if (poll(fds, 2 + ZYGOTES_SOCKETS, timeout_ms) < 0 && errno != EINTR)
             return 1;
-        if (fds[2].revents != 0)
-            zygote_read(&z, nest);
+        if ((fds[2].revents | fds[3].revents) != 0)
+            zygotes_read(&nest->zygotes);
         if (fds[1].revents != 0)
-            reap(nest, &z, signals);
+            reap(nest, signals);
         if (fds[0].revents != 0)
-            do_request(nest, &z);
+            do_request(nest);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "init/program.h"
+#include "init/zygote.h"
 #include "wire/spawn.h"
 
 struct nest {
@@ -17,8 +18,8 @@ struct nest {
     int modules;             /* file with the modules that it imports, one a line */
     struct program run;      /* seccomp profile of runs, or of builds */
     struct program zygote;
-    int spawner;     /* SEQPACKET socket */
-    int zygote_sock; /* our end of the zygote's socket, -1 while there is none */
+    int spawner; /* SEQPACKET socket */
+    struct zygotes zygotes;
 };
 
 /* Whether its sandboxes are builds: root of all the nest's ids, instead of a run. */
