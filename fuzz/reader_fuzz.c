@@ -46,6 +46,8 @@ static void check_result(const struct reader *r)
         check_text(result->skipped[i].name);
         CHECK(result->skipped[i].reason != NULL);
     }
+    CHECK(result->modules == NULL || strlen(result->modules) <= FRAME_MODULES_MAX);
+    check_text(result->modules);
     check_text(result->message);
     check_text(result->bad_file);
 }

@@ -133,6 +133,21 @@ static int on_skipped(struct reader *r, const struct frame *f, struct err *e)
     return 0;
 }
 
+/* A hint that the run may have forged: anything but a short list of names is as good as none. */
+static void on_modules(struct run_result *result, const struct frame *f)
+{
+    static const char permitted[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,";
+
+    if (f->rest_len == 0 || f->rest_len > FRAME_MODULES_MAX || result->modules != NULL)
+        return;
+    for (size_t i = 0; i < f->rest_len; i++) {
+        if (f->rest[i] == '\0' || strchr(permitted, f->rest[i]) == NULL)
+            return;
+    }
+    result->modules = strndup(f->rest, f->rest_len);
+}
+
 /* What may come in which phase. */
 static int on_frame(struct reader *r, const struct frame *f, struct err *e)
 {
@@ -144,6 +159,10 @@ static int on_frame(struct reader *r, const struct frame *f, struct err *e)
         return on_failed(f, e);
     if (r->result == NULL)
         return bad(e, "a result before it had a job");
+    if (f->type == FRAME_MODULES && (r->phase == READER_READY || r->phase == READER_ENDED)) {
+        on_modules(r->result, f);
+        return 0;
+    }
     if (r->phase == READER_READY) {
         if (f->type == FRAME_REFUSED)
             return on_text(r, f, RUN_REFUSED);

@@ -437,6 +437,40 @@ static void an_unknown_reason_is_refused(void **state)
     assert_int_equal(feed_new(x), -1);
 }
 
+static void imported_modules_are_kept_when_they_are_names(void **state)
+{
+    static const char *const bad[] = {"", "os, sys", "os\nsys", "o\xc3\xa9", "os;rm", "a/b"};
+    struct fixture *x = *state;
+    char large[FRAME_MODULES_MAX + 2];
+
+    add(x, FRAME_READY, NULL, 0, "");
+    for (size_t i = 0; i < TEST_COUNT(bad); i++)
+        add(x, FRAME_MODULES, NULL, 0, bad[i]);
+    memset(large, 'm', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    add(x, FRAME_MODULES, NULL, 0, large);
+    assert_int_equal(feed(x, 100), 0);
+    assert_null(x->result.modules);
+
+    x->input.len = 0;
+    add_exit(x, 0, 0);
+    add(x, FRAME_MODULES, NULL, 0, "numpy,os.path,_x1");
+    add(x, FRAME_MODULES, NULL, 0, "only.the.first");
+    add(x, FRAME_DONE, NULL, 0, "");
+    assert_int_equal(feed(x, 7), 0);
+    assert_string_equal(x->result.modules, "numpy,os.path,_x1");
+}
+
+static void modules_of_no_job_are_refused(void **state)
+{
+    struct fixture *x = *state;
+
+    x->reader.result = NULL;
+    add(x, FRAME_READY, NULL, 0, "");
+    add(x, FRAME_MODULES, NULL, 0, "os");
+    assert_int_equal(feed(x, 100), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -462,6 +496,8 @@ int main(void)
         TEST(skipped_names_are_bounded_and_the_rest_counted),
         cmocka_unit_test(files_left_out_for_their_size_hit_a_limit),
         TEST(an_unknown_reason_is_refused),
+        TEST(imported_modules_are_kept_when_they_are_names),
+        TEST(modules_of_no_job_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

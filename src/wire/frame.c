@@ -25,6 +25,7 @@ static const struct shape shapes[] = {
     [FRAME_OUTPUT] = {sizeof(struct frame_blob), true, true},
     [FRAME_SKIPPED] = {sizeof(struct frame_skipped), true, true},
     [FRAME_DONE] = {0, false, true},
+    [FRAME_MODULES] = {0, true, true},
 };
 
 static const char *const skip_texts[] = {

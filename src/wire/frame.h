@@ -30,7 +30,11 @@ enum frame_type {
     FRAME_OUTPUT,   /* struct frame_blob, then the name; raw bytes follow */
     FRAME_SKIPPED,  /* struct frame_skipped, then the name */
     FRAME_DONE,     /* empty: the last frame */
+    FRAME_MODULES,  /* text: names of the modules that a run has imported, separated by commas; may
+                       come once, after the job and before FRAME_DONE.  Only a hint */
 };
+
+#define FRAME_MODULES_MAX 1024 /* bytes of the text of FRAME_MODULES; a longer one is dropped */
 
 #define FRAME_JOB_CHECK   (1u << 0) /* evaluate the policy only */
 #define FRAME_JOB_CHANGED (1u << 1) /* return new and modified files, nested ones too */

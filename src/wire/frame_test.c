@@ -37,6 +37,7 @@ static void every_type_comes_back_as_it_was_sent(void **state)
         {FRAME_OUTPUT, sizeof(struct frame_blob) + 1024},
         {FRAME_SKIPPED, sizeof(struct frame_skipped) + 1},
         {FRAME_DONE, 0},
+        {FRAME_MODULES, 12},
     };
     char payload[4096], data[sizeof payload + FRAME_HEADER];
 
@@ -84,7 +85,7 @@ static void the_next_frame_is_not_touched(void **state)
 
 static void unknown_types_are_refused_from_the_header_alone(void **state)
 {
-    static const uint32_t types[] = {0, 5, 15, 24, 0x80000000, UINT32_MAX};
+    static const uint32_t types[] = {0, 5, 15, 25, 0x80000000, UINT32_MAX};
 
     for (size_t i = 0; i < TEST_COUNT(types); i++) {
         uint32_t words[2] = {types[i], 0};
