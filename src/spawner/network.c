@@ -32,7 +32,9 @@ static struct {
     uint32_t serial;
     uint32_t waiting[LIMIT_SLOTS]; /* the serial that a slot waits for, 0: none */
     bool is_gone;                  /* ended by itself; waiting slots get their answers */
-    char why[NETWORK_TEXT];        /* there is no network */
+    bool is_dirty;                 /* a process was started and has not taken down its work */
+    struct network_plan plan;
+    char why[NETWORK_TEXT]; /* there is no network */
 } network = {.sock = -1, .why = "networks are off (NETWORK_MODE=none)"};
 
 static void describe(char text[static NETWORK_TEXT], uint32_t step, int error)
@@ -47,24 +49,34 @@ int network_fd(void)
 }
 
 /* Waits until the process has ended, and ends it when that takes too long. */
-static void reap(int wait_ms)
+static void reap(void)
 {
-    uint64_t end = clock_now_us() + (uint64_t)wait_ms * 1000;
+    uint64_t end = clock_now_us() + (uint64_t)CLOSE_WAIT_MS * 1000;
+    int status = 0;
 
     if (network.pid <= 0)
         return;
-    while (waitpid(network.pid, NULL, WNOHANG) == 0) {
-        if (clock_now_us() >= end) {
+    while (waitpid(network.pid, &status, WNOHANG) == 0) {
+        if (clock_now_us() >= end)
             kill(network.pid, SIGKILL);
-            waitpid(network.pid, NULL, 0);
-            break;
-        }
         poll(NULL, 0, 2);
     }
     network.pid = 0;
+    if (WIFEXITED(status))
+        network.is_dirty = false;
 }
 
-static int start(struct network_plan *plan, struct err *e)
+/* A process that was killed could not take down its work: another one does. */
+static void sweep(void)
+{
+    network.pid = fork();
+    if (network.pid == 0)
+        network_process_sweep(&network.plan);
+    reap();
+    network.is_dirty = false;
+}
+
+static int start(struct err *e)
 {
     int size = SEND_BYTES, pair[2];
 
@@ -75,10 +87,13 @@ static int start(struct network_plan *plan, struct err *e)
     network.pid = fd_set_nonblock(pair[0], e) < 0 ? -1 : fork();
     if (network.pid == 0) {
         close(pair[0]);
-        network_process_run(plan, pair[1]);
+        network_process_run(&network.plan, pair[1]);
     }
     close(pair[1]);
-    return network.pid < 0 ? err_set(e, ERR_INTERNAL, errno, "network: fork") : 0;
+    if (network.pid < 0)
+        return err_set(e, ERR_INTERNAL, errno, "network: start a process");
+    network.is_dirty = true;
+    return 0;
 }
 
 static int await_ready(struct err *e)
@@ -101,11 +116,10 @@ static int await_ready(struct err *e)
 
 int network_open(const struct spawn_config *config, const char *base_name, struct err *e)
 {
-    struct network_plan plan;
     struct err own = {0};
 
     network_close();
-    if (network_plan_init(&plan, config, base_name, &own) < 0 || start(&plan, &own) < 0 ||
+    if (network_plan_init(&network.plan, config, base_name, &own) < 0 || start(&own) < 0 ||
         await_ready(&own) < 0) {
         network_close();
         snprintf(network.why, sizeof network.why, "%.*s", NETWORK_TEXT - 1, own.text);
@@ -150,7 +164,7 @@ static int read_remains(uint32_t *ret_slot, int *ret_error, char text[static NET
     }
     network.is_gone = false;
     fd_close(&network.sock);
-    reap(CLOSE_WAIT_MS);
+    reap();
     return -1;
 }
 
@@ -187,7 +201,9 @@ int network_read(uint32_t *ret_slot, int *ret_error, char text[static NETWORK_TE
 void network_close(void)
 {
     fd_close(&network.sock);
-    reap(CLOSE_WAIT_MS);
+    reap();
+    if (network.is_dirty)
+        sweep();
     network.is_gone = false;
     memset(network.waiting, 0, sizeof network.waiting);
     snprintf(network.why, sizeof network.why, "%s", "networks are closed");

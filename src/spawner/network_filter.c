@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +23,8 @@
 #include "spawner/spawner.h"
 
 #define FORWARDING "/proc/sys/net/ipv4/ip_forward"
-#define LOCK       "/run/dunlin-network.lock"
+#define LOCK       "/run/dunlin-network-%llu.lock" /* of one network namespace */
+#define LOCK_PATH  64
 #define NFT_WAIT_S 10 /* loading takes 20 ms */
 #define WORDS      160
 
@@ -34,7 +36,7 @@ static const char *const texts[NETWORK_STEP_COUNT] = {
     [NETWORK_STEP_ROUTES] = "read the routes of the host",
     [NETWORK_STEP_POOL] = "every range of addresses for sandboxes is in use on this host "
                           "(198.18.0.0/15, 100.64.0.0/11, 10.88.0.0/14)",
-    [NETWORK_STEP_LOCK] = "open " LOCK,
+    [NETWORK_STEP_LOCK] = "take the lock in /run that instances with networks share",
     [NETWORK_STEP_NFT_MISSING] = "nft is not installed (apt-get install nftables)",
     [NETWORK_STEP_NFT_REFUSED] = "nft could not load the filter, its words are in the server's log "
                                  "(the kernel needs nf_tables with fib, ct, limit, connlimit, "
@@ -182,19 +184,47 @@ static void end_forwarding(void)
 {
     if (nft("list table " NETWORK_GUARD "\n", true) < 0)
         return;
-    if (set_forwarding("0") == 0)
+    if (forwarding() == 0 || set_forwarding("0") == 0)
         nft("delete table " NETWORK_GUARD "\n", false);
 }
 
 /* -- the whole */
 
+static int name_lock(char path[static LOCK_PATH])
+{
+    struct stat own;
+
+    if (stat("/proc/self/ns/net", &own) < 0)
+        return -1;
+    snprintf(path, LOCK_PATH, LOCK, (unsigned long long)own.st_ino);
+    return 0;
+}
+
+/* Shared by all instances that have a network: whoever gets it alone is the last one, and removes
+ * the file.  A file that was removed meanwhile is no lock any more. */
+static int take_lock(void)
+{
+    char path[LOCK_PATH];
+    struct stat held, named;
+
+    if (name_lock(path) < 0)
+        return -1;
+    for (;;) {
+        _cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (fd < 0 || flock(fd, LOCK_SH) < 0 || fstat(fd, &held) < 0)
+            return -1;
+        if (stat(path, &named) == 0 && named.st_ino == held.st_ino && named.st_dev == held.st_dev)
+            return fd_steal(&fd);
+    }
+}
+
 enum network_step network_filter_load(const struct network_plan *plan, int *ret_lock)
 {
     static char rules[NETWORK_RULES_BYTES];
 
-    *ret_lock = open(LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    /* Shared by all instances that have a network: whoever gets it alone is the last one. */
-    if (*ret_lock < 0 || flock(*ret_lock, LOCK_SH) < 0)
+    *ret_lock = take_lock();
+    if (*ret_lock < 0)
         return NETWORK_STEP_LOCK;
     errno = 0;
     if (network_rules_write(plan, rules) < 0)
@@ -206,12 +236,16 @@ enum network_step network_filter_load(const struct network_plan *plan, int *ret_
 
 void network_filter_unload(const struct network_plan *plan, int *lock)
 {
-    char rules[128];
+    char rules[128], path[LOCK_PATH];
 
     snprintf(rules, sizeof rules, "add table inet %s\ndelete table inet %s\n", plan->table,
              plan->table);
     nft(rules, false);
-    if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) == 0)
+    if (*lock < 0)
+        *lock = take_lock();
+    if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) == 0 && name_lock(path) == 0) {
         end_forwarding();
+        unlink(path);
+    }
     fd_close(lock);
 }

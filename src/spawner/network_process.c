@@ -192,8 +192,12 @@ static int make_pair(const char *name, int netns)
 
     if (link_create_pair(net.links, name, netns, plan->tag, plan->mtu) == 0)
         return 0;
-    if (errno != EEXIST || link_delete(net.links, name) < 0)
+    if (errno != EEXIST)
         return -1;
+    if (link_delete(net.links, name) < 0) {
+        errno = EEXIST; /* then it was eth0, over there */
+        return -1;
+    }
     return link_create_pair(net.links, name, netns, plan->tag, plan->mtu);
 }
 
@@ -307,4 +311,14 @@ _Noreturn void network_process_run(struct network_plan *plan, int sock)
         serve(OWN_SOCKET);
     take_down();
     _exit(ready.step != NETWORK_STEP_NONE);
+}
+
+_Noreturn void network_process_sweep(struct network_plan *plan)
+{
+    prctl(PR_SET_NAME, "dunlin-network");
+    net.plan = plan;
+    if (drop_capabilities() < 0 || (net.links = link_socket()) < 0)
+        _exit(1);
+    take_down();
+    _exit(0);
 }

@@ -24,3 +24,6 @@ struct network_answer {
 /* What a process that was just forked becomes.  Serves the socket until its other end is closed,
  * then removes everything it made. */
 _Noreturn void network_process_run(struct network_plan *plan, int sock);
+
+/* The same, for removing what one left that was killed. */
+_Noreturn void network_process_sweep(struct network_plan *plan);

@@ -31,7 +31,7 @@
  * its usual table of 262144 is the host's. */
 #define TOTAL_PER_S 1000
 #define TOTAL_BURST 4000
-#define BURST_LEAST 256    /* KiB; the kernel hands packets over in batches of up to 64 */
+#define RESERVE_KB  128    /* beyond a second's worth; the kernel hands packets over by up to 64 */
 #define LINKS_MOST  131072 /* that came and went within a minute, and have a meter each */
 
 /* Everything that is not the Internet, and what carries an IPv4 address of that kind inside: mapped
@@ -163,11 +163,9 @@ static void add_decisions(struct text *t, const struct network_plan *plan)
 static void add_metered(struct text *t, const struct network_plan *plan, const char *set,
                         const char *key, const char *verdict)
 {
-    uint32_t burst = plan->rate_kb / 4 > BURST_LEAST ? plan->rate_kb / 4 : BURST_LEAST;
-
     if (plan->rate_kb > 0)
         add(t, "    update @%s { %s limit rate %u kbytes/second burst %u kbytes } %s\n    drop\n",
-            set, key, plan->rate_kb, burst, verdict);
+            set, key, plan->rate_kb, RESERVE_KB, verdict);
     else
         add(t, "    %s\n", verdict);
 }

@@ -1,0 +1,704 @@
+"""The network of sandboxes (R61), alone: build/src/spawner/network_driver in a network namespace
+that plays the host, real peers in others.  Nothing leaves the machine."""
+import itertools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+import host
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+DIST = pathlib.Path(os.environ.get("DUNLIN_DIST", ROOT / "build/dist"))
+PEER = ROOT / "tests/network/peer.py"
+FIRST = "dunlin-0123456789abcdef"
+SECOND = "dunlin-fedcba9876543210"
+
+PUBLIC = ("45.0.0.2", "2a00::2")
+PRIVATE = ("10.1.2.3", "10.1.2.4", "172.16.9.9", "192.168.7.7", "100.64.1.1", "192.0.0.8",
+           "198.51.100.1", "fd12::5")
+METADATA = ("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254")
+TRANSLATED = ("64:ff9b::a01:203", "64:ff9b:1::a01:203", "2002:a01:203::1", "2001:0:a01:203::1")
+HOST = ("45.0.0.1", "10.9.0.1", "2a00::1", "fd09::1")
+# 198.51.100.1 stands for a public address that other rules of the host rewrite.
+# To a datagram; the kernel sends an address few such notices in a second.
+PROHIBITED = ("EHOSTUNREACH", "EACCES", "timeout")
+REFUSED = tuple(a for a in PRIVATE if a != "198.51.100.1") + METADATA + TRANSLATED
+
+
+def driver_path():
+    """The test program, wherever the build directory is."""
+    for build in (DIST.parent, ROOT / "build"):
+        path = build / "src/spawner/network_driver"
+        if path.exists():
+            return path
+    pytest.skip("network_driver has not been built")
+
+
+def run(*words, check=True):
+    """Runs a command quietly; its output."""
+    ended = subprocess.run([str(word) for word in words], text=True, capture_output=True,
+                           timeout=20, check=False)
+    assert not check or ended.returncode == 0, f"{words}: {ended.stderr}"
+    return ended.stdout
+
+
+class Peer:
+    """peer.py in a network namespace."""
+
+    def __init__(self, name, *before):
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", name, *before, "/usr/bin/python3", PEER],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, expression):
+        """The value of an expression over there."""
+        self.process.stdin.write(expression + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def __getattr__(self, name):
+        def call(*args, **fields):
+            words = [*map(repr, args), *(f"{key}={value!r}" for key, value in fields.items())]
+            return self.ask(f"{name}({', '.join(words)})")
+        return call
+
+    def close(self):
+        """Ends it."""
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class Driver:
+    """A spawner's network in the namespace of the host."""
+
+    def __init__(self, name, *before):
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", name, *before, driver_path()],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = ""
+
+    def say(self, *words):
+        """Sends a command; its answer."""
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().rstrip("\n")
+
+    def worker(self):
+        """The network process."""
+        found = [one for one in host.tree(self.process.pid) if one.comm == "dunlin-network"]
+        assert len(found) == 1, found
+        return found[0]
+
+    def close(self, how=None):
+        """Ends it, by the end of its input or by a signal; keeps its log."""
+        if self.process.stdin.closed:
+            return
+        if how is not None:
+            self.process.send_signal(how)
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.log = self.process.stderr.read()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+class World:
+    """A host with a way out, an internet behind it, and sandboxes."""
+
+    made = itertools.count()
+
+    def __init__(self):
+        self.tag = f"{host.OWN_PREFIX}{os.getpid()}-{next(self.made)}-"
+        self.names = []
+        self.closing = []
+        self.numbers = itertools.count()
+        self.host_name = self.add("host")
+        self.net_name = self.add("net")
+        self.link("up", self.host_name, ("45.0.0.1/24", "2a00::1/64"), self.net_name,
+                  tuple(f"{a}/24" if ":" not in a else f"{a}/64" for a in PUBLIC))
+        self.ip(self.net_name, "addr", "add", "45.0.0.3/24", "dev", "up1")
+        for address in PRIVATE + METADATA + TRANSLATED:
+            self.ip(self.net_name, "addr", "add", address, "dev", "lo")
+        self.ip(self.host_name, "link", "add", "name", "inner", "type", "bridge")
+        self.ip(self.host_name, "link", "set", "inner", "up")
+        for address in ("10.9.0.1/24", "fd09::1/64"):
+            self.ip(self.host_name, "addr", "add", address, "dev", "inner")
+        self.ip(self.host_name, "route", "add", "default", "via", "45.0.0.2")
+        self.ip(self.host_name, "-6", "route", "add", "default", "via", "2a00::2")
+        self.sysctl("net.ipv6.conf.all.forwarding", 1)
+        self.net = self.peer(self.net_name)
+        self.net.serve(25, 53, 80, 8000)
+
+    def add(self, name):
+        """A network namespace, its loopback up, without addresses that are looked for first."""
+        name = self.tag + name
+        run("ip", "netns", "add", name)
+        self.names.append(name)
+        self.ip(name, "link", "set", "lo", "up")
+        return name
+
+    def link(self, name, one, one_addresses, other, other_addresses):
+        """Joins two namespaces."""
+        self.ip(one, "link", "add", "name", f"{name}0", "type", "veth", "peer", "name",
+                f"{name}1", "netns", other)
+        for where, end, addresses in ((one, 0, one_addresses), (other, 1, other_addresses)):
+            for address in addresses:
+                flags = ["nodad"] if ":" in address else []
+                self.ip(where, "addr", "add", address, "dev", f"{name}{end}", *flags)
+            self.ip(where, "link", "set", f"{name}{end}", "up")
+
+    def ip(self, name, *words, check=True):
+        """ip(8) in a namespace."""
+        return run("ip", "-n", name, *words, check=check)
+
+    def nft(self, rules, check=True):
+        """Rules of the host itself."""
+        rules = rules.replace("} }", "}\n }")
+        return run("ip", "netns", "exec", self.host_name, "nft", rules, check=check)
+
+    def sysctl(self, name, value=None):
+        """Reads or sets a sysctl of the host."""
+        words = [name] if value is None else ["-w", f"{name}={value}"]
+        return run("ip", "netns", "exec", self.host_name, "/usr/sbin/sysctl", "-n", *words).strip()
+
+    def peer(self, name, *before):
+        """Somebody in a namespace."""
+        one = Peer(name, *before)
+        self.closing.append(one)
+        return one
+
+    def driver(self, *settings, instance=FIRST, before=(), opened="ok"):
+        """A spawner with these settings, its network open."""
+        one = Driver(self.host_name, *before)
+        self.closing.append(one)
+        for setting in settings:
+            assert one.say(setting) == "ok"
+        if opened is not None:
+            assert one.say("open", instance) == opened
+        return one
+
+    def sandbox(self, driver, slot=None):
+        """A sandbox with a network, somebody in it, and its addresses."""
+        number = next(self.numbers)
+        name = self.add(f"sandbox{number}")
+        assert driver.say("attach", number if slot is None else slot, f"/run/netns/{name}") == "ok"
+        one = self.peer(name)
+        one.name = name
+        one.addresses = [word["local"] for link in json.loads(self.ip(name, "-j", "addr"))
+                         if link["ifname"] == "eth0" for word in link["addr_info"]]
+        return one
+
+    def state(self):
+        """What a network leaves in the host: links, routes, tables, forwarding."""
+        links = [link["ifname"] for link in json.loads(self.ip(self.host_name, "-j", "link"))]
+        routes = self.ip(self.host_name, "route") + self.ip(self.host_name, "-6", "route")
+        return ([name for name in links if name.startswith("dunlin")],
+                [line for line in routes.splitlines() if "proto 209" in line or "dunlin" in line],
+                [line for line in self.nft("list tables").splitlines() if "dunlin" in line],
+                self.sysctl("net.ipv4.ip_forward"))
+
+    def close(self):
+        """Removes everything."""
+        for one in reversed(self.closing):
+            one.close()
+        for name in self.names:
+            run("ip", "netns", "del", name, check=False)
+
+
+NOTHING = ([], [], [], "0")
+
+
+@pytest.fixture
+def world():
+    """A fresh world for each test."""
+    one = World()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def open_world():
+    """A world that the tests of reachability share: two sandboxes, a name server, an allowance."""
+    one = World()
+    try:
+        driver = one.driver("dns 10.1.2.4", "dns 10.9.0.1", "dns fd12::5", "allow 192.168.7.0/24",
+                            "port 8000")
+        one.driver_one = driver
+        one.first, one.second = one.sandbox(driver), one.sandbox(driver)
+        one.inside = one.peer(one.host_name)
+        one.inside.serve(22, 53, 8000)
+        one.second.serve(80)
+        yield one
+    finally:
+        one.close()
+
+
+# -- what may be reached
+
+
+@pytest.mark.parametrize("address, from_host", zip(PUBLIC, ("45.0.0.1", "2a00::1")))
+def test_the_internet_is_reached_with_the_hosts_address(open_world, address, from_host):
+    assert open_world.first.tcp(address, 80) == from_host
+    assert open_world.first.udp(address, 80) == from_host
+
+
+def test_a_named_server_answers_on_the_port_of_names_only(open_world):
+    assert open_world.first.udp("10.1.2.4", 53) == "45.0.0.1"
+    assert open_world.first.tcp("10.1.2.4", 53) == "45.0.0.1"
+    assert open_world.first.udp("fd12::5", 53) == "2a00::1"
+    open_world.net.seen()
+    assert open_world.first.tcp("10.1.2.4", 80) == "ECONNREFUSED"
+    assert open_world.first.udp("10.1.2.4", 80, 0.3) in PROHIBITED
+    assert open_world.first.udp("10.1.2.3", 53, 0.3) in PROHIBITED
+    assert open_world.net.seen() == []
+
+
+def test_a_named_server_may_be_the_host_itself(open_world):
+    assert open_world.first.udp("10.9.0.1", 53) in open_world.first.addresses
+    assert open_world.first.tcp("10.9.0.1", 53) in open_world.first.addresses
+    open_world.inside.seen()
+    assert open_world.first.tcp("10.9.0.1", 22) == "ECONNREFUSED"
+    assert open_world.inside.seen() == []
+
+
+def test_an_allowed_network_is_reached_although_private(open_world):
+    assert open_world.first.tcp("192.168.7.7", 80) == "45.0.0.1"
+    assert open_world.first.tcp("192.168.7.7", 25) == "45.0.0.1"
+
+
+# -- what may not
+
+
+@pytest.mark.parametrize("address", [a for a in REFUSED if a != "192.168.7.7"])
+def test_what_is_not_the_internet_is_refused_at_once(open_world, address):
+    open_world.net.seen()
+    began = time.monotonic()
+    assert open_world.first.tcp(address, 80) == "ECONNREFUSED"
+    assert open_world.first.udp(address, 80, 0.3) in PROHIBITED
+    assert time.monotonic() - began < 0.5
+    assert open_world.net.seen() == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:10.1.2.3", "::ffff:127.0.0.1",
+                                     "::10.1.2.3", "0.0.0.0", "224.0.0.1", "255.255.255.255",
+                                     "ff02::1", "fe80::1%eth0"])
+def test_addresses_with_a_meaning_lead_nowhere(open_world, address):
+    open_world.net.seen()
+    open_world.inside.seen()
+    assert not open_world.first.tcp(address, 8000, 0.3)[0].isdigit()
+    open_world.first.udp(address, 8000, 0.3)
+    assert open_world.net.seen() == [] and open_world.inside.seen() == []
+
+
+@pytest.mark.parametrize("port", [22, 53, 8000, 9])
+@pytest.mark.parametrize("address", [*HOST, "gateway 4", "gateway 6"])
+def test_the_host_is_refused_on_every_address_and_port(open_world, address, port):
+    if address.startswith("gateway"):
+        own = next(a for a in open_world.first.addresses if (":" in a) == address.endswith("6"))
+        routes = open_world.ip(open_world.first.name, f"-{address[-1]}", "-j", "route")
+        address = next(r["gateway"] for r in json.loads(routes) if r["dst"] == "default")
+        assert own != address
+    if address == "10.9.0.1" and port == 53:
+        return
+    open_world.inside.seen()
+    assert open_world.first.tcp(address, port) == "ECONNREFUSED"
+    assert open_world.first.udp(address, port, 0.3) in PROHIBITED
+    assert open_world.inside.seen() == []
+
+
+def test_other_sandboxes_are_refused(open_world):
+    for address in open_world.second.addresses:
+        assert open_world.first.tcp(address, 80) == "ECONNREFUSED"
+        open_world.first.udp(address, 80, 0.3)
+    assert open_world.second.seen() == []
+
+
+def test_nobody_outside_gets_in(open_world):
+    ipv4, ipv6 = sorted(open_world.second.addresses, key=len)
+    open_world.ip(open_world.net_name, "route", "replace", f"{ipv4}/32", "via", "45.0.0.1")
+    open_world.ip(open_world.net_name, "-6", "route", "replace", f"{ipv6}/128", "via", "2a00::1")
+    for address in (ipv4, ipv6):
+        for outsider in (open_world.net, open_world.inside):
+            assert outsider.tcp(address, 80, 0.3) in ("timeout", "EPERM", "ENETUNREACH")
+            outsider.udp(address, 80, 0.3)
+    assert open_world.second.seen() == []
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_mail_is_refused(open_world, address):
+    assert open_world.first.tcp(address, 25) == "ECONNREFUSED"
+
+
+def test_a_forged_source_goes_nowhere(open_world):
+    own4, own6 = sorted(open_world.first.addresses, key=len)
+    other4, other6 = sorted(open_world.second.addresses, key=len)
+    open_world.net.seen()
+    open_world.inside.seen()
+    gateway = own4.rsplit(".", 2)[0] + ".192.1"
+    for source in (other4, gateway, "45.0.0.1", "45.0.0.2", "10.9.0.1", "127.0.0.1", "8.8.8.8"):
+        for to, port in (("45.0.0.2", 80), ("10.9.0.1", 53), ("45.0.0.1", 8000)):
+            assert open_world.first.spoof(source, to, port) != "timeout"
+    for source in (other6, "2a00::1", "2a00::2", "fe80::1", "::1", "2606::1"):
+        for to, port in (("2a00::2", 80), ("2a00::1", 8000)):
+            open_world.first.spoof(source, to, port)
+    assert open_world.net.seen() == [] and open_world.inside.seen() == []
+    # The same packets with the right source do arrive: the forger works.
+    assert open_world.first.spoof(own4, "45.0.0.2", 80) == "sent"
+    assert open_world.first.spoof(own6, "2a00::2", 80) == "sent"
+    assert len(open_world.net.seen()) == 2
+
+
+def test_a_rewritten_destination_must_be_permitted_too(world):
+    world.nft("table ip docker { chain p { type nat hook prerouting priority dstnat; "
+              "tcp dport 8080 ip daddr 45.0.0.1 dnat to 10.1.2.3:80; "
+              "ip daddr 45.0.0.3 dnat to 10.1.2.3; ip daddr 10.1.2.3 dnat to 45.0.0.2; } }")
+    sandbox = world.sandbox(world.driver())
+    for address, port in (("45.0.0.1", 8080), ("45.0.0.3", 80), ("10.1.2.3", 80)):
+        assert sandbox.tcp(address, port) == "ECONNREFUSED", address
+    assert world.net.seen() == []
+
+
+def test_tools_in_the_hosts_network_do_not_reach_the_api(open_world):
+    tool = open_world.peer(open_world.host_name, "setpriv", "--reuid=1879179269",
+                           "--clear-groups")
+    for address in ("127.0.0.1", "10.9.0.1", "45.0.0.1", "::1", "2a00::1"):
+        assert tool.tcp(address, 8000) == "ECONNREFUSED", address
+    assert tool.tcp("127.0.0.1", 22) == "127.0.0.1"
+    assert tool.tcp("45.0.0.2", 8000) == "45.0.0.1"
+    assert open_world.inside.tcp("127.0.0.1", 8000) == "127.0.0.1"
+
+
+def test_a_firewall_of_the_host_still_drops(world):
+    sandbox = world.sandbox(world.driver())
+    assert sandbox.tcp("45.0.0.2", 80) == "45.0.0.1"
+    world.nft("table inet wall { chain f { type filter hook forward priority filter + 10; "
+              "policy drop; } }")
+    assert sandbox.tcp("45.0.0.2", 80, 0.3) == "timeout"
+
+
+# -- how much
+
+
+def test_connections_are_counted_for_each_sandbox(world):
+    driver = world.driver("connections 5")
+    first, second = world.sandbox(driver), world.sandbox(driver)
+    assert first.hold("45.0.0.2", 80, 7) == ["ok"] * 5 + ["ECONNREFUSED"] * 2
+    assert first.tcp("2a00::2", 80) == "ECONNREFUSED"
+    assert second.hold("45.0.0.2", 80, 5) == ["ok"] * 5
+    first.release(2)
+    assert first.hold("2a00::2", 80, 3) == ["ok"] * 2 + ["ECONNREFUSED"]
+
+
+def test_a_slots_next_sandbox_starts_counting_anew(world):
+    driver = world.driver("connections 3")
+    first = world.sandbox(driver, slot=7)
+    assert first.hold("45.0.0.2", 80, 4) == ["ok"] * 3 + ["ECONNREFUSED"]
+    first.process.kill()
+    world.ip(first.name, "link", "set", "eth0", "down")  # nobody hears how it ends
+    run("ip", "netns", "del", first.name)
+    driver.say("detach", 7)
+    second = world.sandbox(driver, slot=7)
+    assert second.hold("45.0.0.2", 80, 4) == ["ok"] * 3 + ["ECONNREFUSED"]
+    assert set(first.addresses).isdisjoint(second.addresses)
+
+
+def test_new_connections_have_a_rate(world):
+    driver = world.driver("connections 0")
+    scanner, other = world.sandbox(driver), world.sandbox(driver)
+    results = scanner.ask("[tcp('45.0.0.2', 9) or 1 for _ in range(400)]")
+    assert results.count("ECONNREFUSED") == 400  # by the peer at first, then by us
+    heard = world.net.ask("1") and scanner.hold("45.0.0.2", 80, 300)
+    assert 1 <= heard.count("ok") < 250
+    assert other.tcp("45.0.0.2", 80) == "45.0.0.1"
+
+
+@pytest.mark.parametrize("direction", ["get", "put"])
+@pytest.mark.parametrize("address", PUBLIC)
+def test_bytes_have_a_rate_each_way(world, address, direction):
+    """512 KiB/s with a reserve of 640 KiB: 2 MiB take at least 2.75 s; TCP gets most of a rate that
+    is kept by dropping."""
+    sandbox = world.sandbox(world.driver("rate 512"))
+    seconds = sandbox.transfer(address, 80, direction, 2 << 20)
+    assert 2.5 < seconds < 12
+
+
+def test_without_a_rate_it_is_fast(world):
+    assert world.sandbox(world.driver()).transfer("45.0.0.2", 80, "get", 50 << 20) < 3
+
+
+# -- the inside
+
+
+def test_the_link_is_all_there_is(open_world):
+    links = [l["ifname"] for l in json.loads(open_world.ip(open_world.first.name, "-j", "link"))]
+    assert links == ["lo", "eth0"]
+    assert len(open_world.first.addresses) == 2
+    assert not any(a.startswith("fe80") for a in open_world.first.addresses)
+
+
+def test_without_ipv6_outside_there_is_none_inside(world):
+    world.sysctl("net.ipv6.conf.all.forwarding", 0)
+    sandbox = world.sandbox(world.driver())
+    assert len(sandbox.addresses) == 1 and ":" not in sandbox.addresses[0]
+    assert sandbox.tcp("2a00::2", 80) == "ENETUNREACH"
+    assert sandbox.tcp("45.0.0.2", 80) == "45.0.0.1"
+    # Not even for one who could give itself an address.
+    world.ip(sandbox.name, "addr", "add", "2a00::77/64", "dev", "eth0", "nodad")
+    assert sandbox.tcp("2a00::2", 80, 0.3) in ("timeout", "EHOSTUNREACH")
+    assert world.sysctl("net.ipv6.conf.all.forwarding") == "0"
+
+
+def test_a_namespace_of_a_user_namespace_gets_a_link(world):
+    driver = world.driver()
+    holder = subprocess.Popen(["unshare", "--user", "--net", "sleep", "30"])
+    try:
+        before = os.readlink("/proc/self/ns/net")
+        deadline = time.monotonic() + 5
+        while os.readlink(f"/proc/{holder.pid}/ns/net") == before:
+            assert time.monotonic() < deadline
+        assert driver.say("attach", 3, f"/proc/{holder.pid}/ns/net") == "ok"
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+# -- the host's forwarding
+
+
+def test_the_host_does_not_become_a_router_for_others(world):
+    lan = world.add("lan")
+    world.link("lan", world.host_name, ("10.9.5.1/24",), lan, ("10.9.5.2/24",))
+    world.ip(lan, "route", "add", "default", "via", "10.9.5.1")
+    world.ip(world.net_name, "route", "add", "10.9.5.0/24", "via", "45.0.0.1")
+    neighbour = world.peer(lan)
+    driver = world.driver()
+    sandbox = world.sandbox(driver)
+    assert world.sysctl("net.ipv4.ip_forward") == "1"
+    assert sandbox.tcp("45.0.0.2", 80) == "45.0.0.1"
+    assert neighbour.tcp("45.0.0.2", 80, 0.3) == "timeout"
+    driver.close()
+    assert "net.ipv4.ip_forward is now 1" in driver.log
+    assert world.state() == NOTHING
+    world.sysctl("net.ipv4.ip_forward", 1)
+    assert neighbour.tcp("45.0.0.2", 80) == "10.9.5.2"
+
+
+def test_a_host_that_forwards_already_is_left_alone(world):
+    world.sysctl("net.ipv4.ip_forward", 1)
+    driver = world.driver()
+    assert world.state()[2] == ["table inet dunlin_0123456789abcdef"]
+    driver.close()
+    assert world.state() == ([], [], [], "1")
+    assert driver.log == ""
+
+
+# -- coming and going
+
+
+def locks():
+    """The files that say which namespaces have networks."""
+    return set(pathlib.Path("/run").glob("dunlin-network*"))
+
+
+def test_closing_leaves_nothing(world):
+    before = locks()
+    driver = world.driver()
+    world.sandbox(driver)
+    assert len(locks()) == len(before) + 1
+    driver.close()
+    assert world.state() == NOTHING
+    assert locks() == before
+
+
+@pytest.mark.parametrize("times", range(3))
+def test_a_killed_spawner_leaves_nothing(world, times):
+    driver = world.driver()
+    for _ in range(times):
+        world.sandbox(driver)
+    worker = driver.worker()
+    driver.close(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while host.is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert world.state() == NOTHING
+
+
+def test_a_killed_network_process_is_told_and_swept_up_after(world):
+    driver = world.driver()
+    world.sandbox(driver)
+    os.kill(driver.worker().pid, signal.SIGKILL)
+    assert driver.say("read") == "gone"
+    name = world.add("later")
+    assert driver.say("attach", 9, f"/run/netns/{name}") == "the network process ended"
+    assert len(world.state()[0]) == 1
+    assert driver.say("open", FIRST) == "ok"
+    links, routes, tables, _ = world.state()
+    assert links == [] and len(routes) == 2 and len(tables) == 2
+    assert driver.say("attach", 9, f"/run/netns/{name}") == "ok"
+    driver.close()
+    assert world.state() == NOTHING
+
+
+def test_both_killed_the_next_start_sweeps(world):
+    driver = world.driver()
+    world.sandbox(driver)
+    os.kill(driver.worker().pid, signal.SIGKILL)
+    driver.close(signal.SIGKILL)
+    left = world.state()
+    assert len(left[0]) == 1 and left[1] and left[2] and left[3] == "1"
+    later = world.driver()
+    assert world.sandbox(later).tcp("45.0.0.2", 80) == "45.0.0.1"
+    later.close()
+    assert world.state() == NOTHING
+
+
+def test_whoever_waits_when_the_process_dies_gets_an_answer(world):
+    driver = world.driver()
+    name = world.add("waiting")
+    os.kill(driver.worker().pid, signal.SIGSTOP)
+    assert driver.say("ask", 4, f"/run/netns/{name}") == "ok"
+    assert driver.say("ask", 5, f"/run/netns/{name}") == "ok"
+    os.kill(driver.worker().pid, signal.SIGKILL)
+    assert driver.say("read") == "4 32 the network process ended"
+    assert driver.say("read") == "5 32 the network process ended"
+    assert driver.say("read") == "gone"
+    driver.close()
+    assert world.state() == NOTHING
+
+
+def test_an_answer_for_a_sandbox_that_ended_is_dropped(world):
+    driver = world.driver()
+    name, later = world.add("early"), world.add("late")
+    assert driver.say("ask", 4, f"/run/netns/{name}") == "ok"
+    driver.say("detach", 4)
+    assert driver.say("ask", 4, f"/run/netns/{later}") == "ok"
+    assert driver.say("read") == "4 0 "
+    assert json.loads(world.ip(later, "-j", "link"))[1]["ifname"] == "eth0"
+    links, routes, _, _ = world.state()
+    assert len(links) == 1 and len([r for r in routes if "dev dunlin" in r and "/" not in r]) >= 1
+
+
+def test_all_slots_may_ask_at_once(world):
+    driver = world.driver()
+    names = [world.add(f"many{i}") for i in range(24)]
+    for i, name in enumerate(names):
+        assert driver.say("ask", i, f"/run/netns/{name}") == "ok"
+    assert sorted(driver.say("read") for _ in names) == sorted(f"{i} 0 " for i in range(24))
+
+
+def test_a_second_network_in_a_sandbox_is_an_error(world):
+    driver = world.driver()
+    sandbox = world.sandbox(driver, slot=1)
+    answer = driver.say("attach", 2, f"/run/netns/{sandbox.name}")
+    assert answer.startswith("make a pair of veth links") and answer.endswith("File exists")
+    assert world.state()[0] == ["dunlin012345001"]
+    assert sandbox.tcp("45.0.0.2", 80) == "45.0.0.1"
+
+
+def test_what_is_no_network_namespace_is_an_error(world):
+    driver = world.driver()
+    assert driver.say("attach", 2, "/proc/self/ns/uts") == (
+        "make a pair of veth links (modprobe veth): Invalid argument")
+    assert driver.say("attach", 3, "/etc/hostname") != "ok"
+    assert world.state()[0] == []
+
+
+def test_two_instances_do_not_disturb_each_other(world):
+    one, two = world.driver(), world.driver("connections 2", instance=SECOND)
+    first, second = world.sandbox(one, slot=1), world.sandbox(two, slot=1)
+    second.serve(80)
+    assert first.tcp("45.0.0.2", 80) == second.tcp("45.0.0.2", 80) == "45.0.0.1"
+    assert set(first.addresses).isdisjoint(second.addresses)
+    for address in second.addresses:
+        assert first.tcp(address, 80) == "ECONNREFUSED"
+    assert first.hold("45.0.0.2", 80, 4) == ["ok"] * 4
+    one.close()
+    assert world.sysctl("net.ipv4.ip_forward") == "1"
+    assert second.tcp("45.0.0.2", 80) == "45.0.0.1"
+    again = world.driver()
+    assert second.tcp("45.0.0.2", 80) == "45.0.0.1"
+    two.close()
+    assert world.sandbox(again, slot=2).tcp("45.0.0.2", 80) == "45.0.0.1"
+    again.close()
+    assert world.state() == NOTHING
+
+
+def test_two_instances_that_like_the_same_addresses_get_others(world):
+    one, two = world.driver(), world.driver(instance="dunlin-1111111189abcdf7")
+    networks = [world.sandbox(d).addresses[0].rsplit(".", 2)[0] for d in (one, two)]
+    pools = [line.split()[1] for line in world.state()[1]
+             if line.startswith("unreachable") and ":" not in line]
+    assert len(set(pools)) == 2 and networks
+
+
+# -- what is missing
+
+
+def refuse(world, words, *before):
+    """A network that cannot be opened says why, to whoever asks for it as well."""
+    driver = world.driver(before=before, opened=None)
+    answer = driver.say("open", FIRST)
+    assert words in answer, answer
+    name = world.add("refused")
+    assert driver.say("attach", 1, f"/run/netns/{name}") == answer[:159]
+    driver.close()
+    assert [link["ifname"] for link in json.loads(world.ip(name, "-j", "link"))] == ["lo"]
+    assert world.state() == NOTHING
+
+
+def hiding(path, content):
+    """Words before a command that give it another file in place of `path`."""
+    return ("unshare", "--mount", "sh", "-c", f"mount --bind {content} {path} && exec \"$@\"", "sh")
+
+
+def test_without_nft_there_is_no_network(world):
+    refuse(world, "nft is not installed (apt-get install nftables)",
+           *hiding("/usr/sbin/nft", "/dev/null"))
+
+
+def test_rules_that_do_not_load_are_the_end_of_it(world, tmp_path):
+    script = tmp_path / "nft"
+    script.write_text("#!/bin/sh\necho 'no such hook' >&2\nexit 1\n")
+    script.chmod(0o755)
+    refuse(world, "nft could not load the filter", *hiding("/usr/sbin/nft", script))
+
+
+def test_without_the_right_there_is_no_network(world):
+    refuse(world, "CAP_NET_ADMIN", "setpriv", "--bounding-set", "-net_admin")
+
+
+def test_a_read_only_sysctl_is_told(world):
+    refuse(world, "net.ipv4.ip_forward", "unshare", "--mount", "sh", "-c",
+           "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && "
+           "exec \"$@\"", "sh")
+
+
+def test_no_free_addresses_is_told(world):
+    for network in ("198.18.0.0/15", "100.64.0.0/10", "10.0.0.0/8"):
+        world.ip(world.host_name, "route", "add", "blackhole", network)
+    refuse(world, "every range of addresses for sandboxes is in use")
+
+
+@pytest.mark.parametrize("setting, words", [
+    ("dns 10.1.2.3;drop", "is not the address of a name server"),
+    ("allow 10.0.0.0/8}", "is not a network like"),
+    ("allow example.org", "is not a network like"),
+])
+def test_settings_that_are_no_addresses_are_refused(world, setting, words):
+    driver = world.driver(setting, opened=None)
+    assert words in driver.say("open", FIRST)
+    assert world.state() == NOTHING
+
+
+def test_before_it_is_opened_there_is_none(world):
+    driver = world.driver(opened=None)
+    assert driver.say("attach", 1, "/proc/self/ns/net") == "networks are off (NETWORK_MODE=none)"
