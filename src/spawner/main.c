@@ -23,11 +23,14 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "spawner/layer.h"
 #include "spawner/nest_process.h"
 #include "spawner/ops.h"
 #include "spawner/policy.h"
 #include "spawner/slot.h"
 #include "spawner/spawner.h"
+#include "spawner/work.h"
+#include "spawner/worker.h"
 
 #define SERVER_FD      3
 #define EVENTS         64
@@ -129,6 +132,8 @@ static int prepare(struct spawner *s, struct err *e)
     cgroup_v1.sweep(s->base);
     if ((s->cgroups = cgroup_open(s->base, e)) == NULL)
         return -1;
+    if (layer_prepare(&s->config, e) < 0 || worker_prepare(s, e) < 0)
+        return -1;
     if (nest_process_prepare(s, e) < 0 || nest_process_start(s, 0, e) < 0)
         return -1;
     return spawner_watch(s, s->server, EVENT_SERVER, 0, e);
@@ -153,6 +158,8 @@ static int dispatch(struct spawner *s, uint64_t data)
     case EVENT_SLOT:
         slot_died(s, number);
         return 0;
+    case EVENT_WORKER:
+        return s->worker.pid > 0 ? work_done(s) : 0;
     }
     return 0;
 }
@@ -204,6 +211,7 @@ int main(void)
         spawner_say("%s", e.text);
         status = 1;
     }
+    worker_stop(&spawner);
     nest_process_stop_all(&spawner);
     if (spawner.cgroups != NULL)
         spawner.cgroups->sweep(spawner.base);

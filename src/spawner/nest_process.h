@@ -11,6 +11,12 @@ int nest_process_prepare(struct spawner *s, struct err *e);
 /* Where the tree of nest n is. */
 void nest_process_dir(const struct spawner *s, uint32_t n, char out[static NEST_DIR]);
 
+/* A file with the modules of a comma-separated list, one a line.  Its descriptor, or -1. */
+int nest_process_list(const char *commas, struct err *e);
+
+/* A group of its own, made when it is first needed and kept: removed groups linger (cgroup.h). */
+int nest_process_make_group(struct spawner *s, uint32_t n, struct err *e);
+
 /* Starts the builder in its own seven namespaces.  When it could not be, nest_process_died() has
  * been called. */
 int nest_process_start(struct spawner *s, uint32_t n, struct err *e);
@@ -18,7 +24,11 @@ int nest_process_start(struct spawner *s, uint32_t n, struct err *e);
 /* Reads one answer.  A nest that talks nonsense is killed. */
 void nest_process_read(struct spawner *s, uint32_t n);
 
-/* It is dead: everything in it is too.  Plans the next start of a RUN nest. */
+/* Ends it, without waiting. */
+void nest_process_kill(const struct spawner *s, uint32_t n);
+
+/* It is dead: everything in it is too.  Plans the next start of a RUN nest; goes on with the taking
+ * down of one that is being closed. */
 void nest_process_died(struct spawner *s, uint32_t n);
 
 /* Whether it is dead and will not be started again. */

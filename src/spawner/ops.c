@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/fd.h"
@@ -14,6 +15,7 @@
 #include "spawner/policy.h"
 #include "spawner/slot.h"
 #include "spawner/spawner.h"
+#include "spawner/work.h"
 
 /* Sends the reply.  -1 when the server is gone. */
 static int answer(struct spawner *s, const struct spawn_reply *reply, const int *fds, size_t nfds)
@@ -21,12 +23,17 @@ static int answer(struct spawner *s, const struct spawn_reply *reply, const int 
     return fd_send(s->server, reply, sizeof *reply, fds, nfds, NULL);
 }
 
+int ops_answer(struct spawner *s, const struct spawn_reply *reply)
+{
+    return answer(s, reply, NULL, 0);
+}
+
 static int errno_of(const struct err *e)
 {
     return e->errnum != 0 ? e->errnum : EIO;
 }
 
-static int do_open(struct spawner *s, const struct spawn_request *req)
+static int do_open(struct spawner *s, const struct spawn_request *req, int fd)
 {
     struct spawn_reply reply = {
         .op = req->op, .slot = SLOT_NONE, .cgroup = s->cgroups->version, .nest = req->nest};
@@ -42,7 +49,7 @@ static int do_open(struct spawner *s, const struct spawn_request *req)
     if (e.code != 0)
         spawner_say("open: %s", e.text);
     if (reply.error != 0)
-        return answer(s, &reply, NULL, 0);
+        return ops_answer(s, &reply);
     reply.slot = number;
     r = answer(s, &reply, fds, SPAWN_OPEN_FDS);
     for (int i = 0; i < SPAWN_OPEN_FDS; i++)
@@ -58,24 +65,27 @@ static struct spawn_reply about_slot(const struct spawner *s, const struct spawn
                                 .nest = s->slots[req->slot].nest};
 }
 
-static int do_start(struct spawner *s, const struct spawn_request *req)
+static int do_start(struct spawner *s, const struct spawn_request *req, int fd)
 {
     struct spawn_reply reply = about_slot(s, req);
-    struct cgroup *group = &s->slots[req->slot].group;
+    struct slot *slot = &s->slots[req->slot];
+    struct cgroup *group = &slot->group;
+    uint32_t weight =
+        slot->nest_kind == SPAWN_NEST_RUN ? CGROUP_WEIGHT_RUN : policy_build_weight(&s->config);
     struct spawn_limits limits = req->limits;
     struct err e = {0};
 
-    if (policy_clamp(&s->config, &limits) < 0)
+    if (req->network > slot->network || policy_clamp(&s->config, slot->nest_kind, &limits) < 0)
         reply.error = ERANGE;
-    else if (s->cgroups->weight(group, CGROUP_WEIGHT_RUN, &e) < 0 ||
+    else if (s->cgroups->weight(group, weight, &e) < 0 ||
              s->cgroups->limit(group, &limits, &e) < 0 || s->cgroups->reset(group, &e) < 0)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("start: slot %u: %s", req->slot, e.text);
-    return answer(s, &reply, NULL, 0);
+    return ops_answer(s, &reply);
 }
 
-static int do_usage(struct spawner *s, const struct spawn_request *req)
+static int do_usage(struct spawner *s, const struct spawn_request *req, int fd)
 {
     struct spawn_reply reply = about_slot(s, req);
     struct cgroup_usage usage = {0};
@@ -89,10 +99,10 @@ static int do_usage(struct spawner *s, const struct spawn_request *req)
     reply.memory_peak = usage.memory_peak;
     reply.oom_kills = usage.oom_kills;
     reply.pids_hits = usage.pids_hits;
-    return answer(s, &reply, NULL, 0);
+    return ops_answer(s, &reply);
 }
 
-static int do_close(struct spawner *s, const struct spawn_request *req)
+static int do_close(struct spawner *s, const struct spawn_request *req, int fd)
 {
     slot_close(s, req->slot);
     return 0;
@@ -103,10 +113,10 @@ void ops_pong(struct spawner *s, uint32_t nest, int error)
     struct spawn_reply reply = {
         .op = SPAWN_PING, .error = error, .cgroup = s->cgroups->version, .nest = nest};
 
-    answer(s, &reply, NULL, 0);
+    ops_answer(s, &reply);
 }
 
-static int do_ping(struct spawner *s, const struct spawn_request *req)
+static int do_ping(struct spawner *s, const struct spawn_request *req, int fd)
 {
     if (nest_process_ping(s, req->nest) < 0)
         ops_pong(s, req->nest, EAGAIN);
@@ -118,8 +128,10 @@ static int do_ping(struct spawner *s, const struct spawn_request *req)
 
 static bool names_nest(const struct spawner *s, const struct spawn_request *req)
 {
-    return req->nest < LIMIT_NESTS && s->nests[req->nest].state == NEST_UP &&
-           req->kind <= SPAWN_WARM;
+    if (req->nest >= LIMIT_NESTS || s->nests[req->nest].state != NEST_UP)
+        return false;
+    return req->kind == SPAWN_COLD ||
+           (req->kind == SPAWN_WARM && s->nests[req->nest].make.kind == SPAWN_NEST_RUN);
 }
 
 static bool names_slot(const struct spawner *s, const struct spawn_request *req)
@@ -131,32 +143,50 @@ static bool names_slot(const struct spawner *s, const struct spawn_request *req)
 
 /* What may be asked, and when. */
 static const struct {
-    int (*handler)(struct spawner *s, const struct spawn_request *req);
+    int (*handler)(struct spawner *s, const struct spawn_request *req, int fd);
     bool (*is_permitted)(const struct spawner *s, const struct spawn_request *req);
 } operations[] = {
-    [SPAWN_OPEN] = {do_open, names_nest},   [SPAWN_START] = {do_start, names_slot},
-    [SPAWN_USAGE] = {do_usage, names_slot}, [SPAWN_CLOSE] = {do_close, names_slot},
+    [SPAWN_OPEN] = {do_open, names_nest},
+    [SPAWN_START] = {do_start, names_slot},
+    [SPAWN_USAGE] = {do_usage, names_slot},
+    [SPAWN_CLOSE] = {do_close, names_slot},
     [SPAWN_PING] = {do_ping, names_nest},
+    [SPAWN_NEST_OPEN] = {work_open_nest, work_permits_open},
+    [SPAWN_NEST_CLOSE] = {work_close_nest, work_permits_close},
+    [SPAWN_LAYER_HOST] = {work_on_layer, work_permits_layer},
+    [SPAWN_LAYER_REMOVE] = {work_on_layer, work_permits_layer},
+    [SPAWN_LAYER_NEXT] = {work_on_layer, work_permits_layer},
+    [SPAWN_INPUT_REMOVE] = {work_on_layer, work_permits_layer},
 };
 
-static bool is_permitted(const struct spawner *s, const struct spawn_request *req)
+/* The list of modules for a zygote; a plain file, so that whoever reads it never waits. */
+static bool is_list(const struct spawn_request *req, int fd)
 {
-    return req->op < sizeof operations / sizeof operations[0] &&
+    struct stat st;
+
+    return req->op == SPAWN_NEST_OPEN && req->make.warm == 1 && fstat(fd, &st) == 0 &&
+           S_ISREG(st.st_mode);
+}
+
+static bool is_permitted(const struct spawner *s, const struct spawn_request *req, int fd)
+{
+    return (fd < 0 || is_list(req, fd)) && req->op < sizeof operations / sizeof operations[0] &&
            operations[req->op].handler != NULL && operations[req->op].is_permitted(s, req);
 }
 
 int ops_serve(struct spawner *s)
 {
     struct spawn_request req;
+    _cleanup_fd_ int fd = -1;
     size_t nfds = 0;
     struct err e = {0};
-    ssize_t n = fd_recv(s->server, &req, sizeof req, NULL, 0, &nfds, &e);
+    ssize_t n = fd_recv(s->server, &req, sizeof req, &fd, 1, &nfds, &e);
 
-    if (n == 0)
+    if (n == 0 && nfds == 0)
         return -1;
-    if (n != sizeof req || !is_permitted(s, &req)) {
+    if (n != sizeof req || !is_permitted(s, &req, fd)) {
         spawner_say("the server broke the protocol: %s", n < 0 ? e.text : "request not permitted");
         return -1;
     }
-    return operations[req.op].handler(s, &req);
+    return operations[req.op].handler(s, &req, fd_steal(&fd));
 }

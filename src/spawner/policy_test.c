@@ -21,7 +21,7 @@ static void zero_means_the_default(void **state)
     struct spawn_config config = good_config();
     struct spawn_limits limits = {0};
 
-    assert_int_equal(policy_clamp(&config, &limits), 0);
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), 0);
     assert_memory_equal(&limits, &config.defaults, sizeof limits);
 }
 
@@ -30,7 +30,7 @@ static void the_ceiling_itself_is_allowed(void **state)
     struct spawn_config config = good_config();
     struct spawn_limits limits = config.ceilings;
 
-    assert_int_equal(policy_clamp(&config, &limits), 0);
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), 0);
     assert_memory_equal(&limits, &config.ceilings, sizeof limits);
 }
 
@@ -45,10 +45,10 @@ static void one_beyond_any_ceiling_is_refused(void **state)
         memcpy(words, &config.ceilings, sizeof words);
         words[i]++;
         memcpy(&limits, words, sizeof limits);
-        assert_int_equal(policy_clamp(&config, &limits), -1);
+        assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), -1);
         words[i] = UINT32_MAX;
         memcpy(&limits, words, sizeof limits);
-        assert_int_equal(policy_clamp(&config, &limits), -1);
+        assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), -1);
     }
 }
 
@@ -57,9 +57,9 @@ static void memory_that_init_could_not_live_in_is_refused(void **state)
     struct spawn_config config = good_config();
     struct spawn_limits limits = {.memory_mb = 15};
 
-    assert_int_equal(policy_clamp(&config, &limits), -1);
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), -1);
     limits = (struct spawn_limits){.memory_mb = 16};
-    assert_int_equal(policy_clamp(&config, &limits), 0);
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), 0);
 }
 
 static void a_good_configuration_is_taken(void **state)

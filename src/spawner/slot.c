@@ -99,7 +99,9 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
                                  .slot = number,
                                  .kind = req->kind,
                                  .workspace_mb = s->config.defaults.workspace_mb,
-                                 .groups = slot->group.nprocs};
+                                 .groups = slot->group.nprocs,
+                                 .host_network =
+                                     s->nests[req->nest].make.network == SPAWN_NETWORK_HOST};
     int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)] = {-1, -1, -1};
     int r;
 
@@ -121,6 +123,8 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
     }
     slot->state = SLOT_OPENING;
     slot->nest = req->nest;
+    slot->nest_kind = s->nests[req->nest].make.kind;
+    slot->network = s->nests[req->nest].make.network;
     return 0;
 }
 

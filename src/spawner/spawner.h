@@ -24,20 +24,25 @@ struct slot {
     enum slot_state state;
     bool closing; /* the server has closed it */
     uint32_t nest;
-    int pidfd; /* of the sandbox's init, -1 if none */
+    enum spawn_nest_kind nest_kind; /* of the nest that it was opened in, */
+    uint32_t network;               /* and the most that this one may have */
+    int pidfd;                      /* of the sandbox's init, -1 if none */
     struct cgroup group;
     uint32_t next_free; /* queue of free slots: the longest unused is taken first */
 };
 
 enum nest_state {
-    NEST_FREE, /* not in use; its group, once made, is kept */
-    NEST_UP,   /* its stage is there; a process is in it, or will be started again */
+    NEST_FREE,    /* not in use; its group, once made, is kept */
+    NEST_MAKING,  /* the worker has it, or will */
+    NEST_UP,      /* its tree is there; a process is in it, or will be started again */
+    NEST_CLOSING, /* its process is being killed, or the worker takes it down */
 };
 
 struct nest_process {
     enum nest_state state;
     struct spawn_nest make; /* of nest 0 only kind and warm mean something */
     int modules;            /* what its zygote shall import; never read here */
+    int target;             /* the root of its target's file system: sees the errors of writing */
     pid_t pid;              /* 0 while there is none */
     int pidfd;
     int sock;
@@ -49,7 +54,34 @@ struct nest_process {
 };
 
 #define NEST_UNUSED                                                                                \
-    ((struct nest_process){.modules = -1, .pidfd = -1, .sock = -1, .retry_us = UINT64_MAX})
+    ((struct nest_process){                                                                        \
+        .modules = -1, .target = -1, .pidfd = -1, .sock = -1, .retry_us = UINT64_MAX})
+
+/* One thing that may wait for the disk, for the worker. */
+struct work {
+    struct spawn_reply reply; /* names what is to be done, and then says what came of it */
+    uint32_t kind;            /* SPAWN_LAYER_HOST: enum spawn_host_layer */
+    bool undo;                /* SPAWN_NEST_OPEN has failed: take down what was made */
+    bool made_target;         /* and remove its target */
+};
+
+/* What the worker's process reports. */
+struct work_result {
+    int32_t error;
+    uint32_t made_target;
+    uint64_t value; /* bytes, or the number of a layer */
+    char text[sizeof((struct spawn_reply *)0)->text];
+};
+
+#define WORKS_MAX (2 * LIMIT_NESTS) /* each nest waits for one at most, layers for the rest */
+
+struct worker {
+    pid_t pid; /* 0: at rest */
+    int result;
+    struct cgroup group;
+    struct work queue[WORKS_MAX]; /* a ring; the first is being done while pid > 0 */
+    uint32_t first, count;
+};
 
 struct spawner {
     struct spawn_config config;
@@ -60,6 +92,7 @@ struct spawner {
     int init; /* dunlin-init, opened once */
     const struct cgroup_ops *cgroups;
     struct nest_process nests[LIMIT_NESTS];
+    struct worker worker;
     struct slot slots[LIMIT_SLOTS];
     uint32_t nslots; /* made so far */
     uint32_t first_free, last_free;
@@ -71,7 +104,7 @@ struct spawner {
 #define SPAWNER_LOCK_FD 4 /* the instance's lock: nobody else cleans up while it is open */
 
 /* What epoll tells us about. */
-enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT };
+enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT, EVENT_WORKER };
 
 /* `number` is that of the nest or slot. */
 int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,

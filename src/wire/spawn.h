@@ -99,14 +99,18 @@ enum spawn_op {
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
     SPAWN_PING,     /* -> an empty reply: the spawner is alive and nest 0 answers */
 
-    /* The replies to these come when the work is done, in any order: match op, nest and layer. */
-    SPAWN_NEST_OPEN,    /* nest (1 to LIMIT_NESTS - 1, not in use), make; maybe a descriptor */
-    SPAWN_NEST_CLOSE,   /* nest: end all in it; a target is then complete and safe on the disk ->
-                           bytes that the target takes up */
-    SPAWN_LAYER_HOST,   /* layer, kind (enum spawn_host_layer): make it -> bytes */
-    SPAWN_LAYER_REMOVE, /* layer: not under any nest -> */
-    SPAWN_LAYER_NEXT,   /* layer -> the next higher one on the disk, 0: none; at the start, to find
-                           what a crash has left */
+    /* The replies to these come when the work is done: match op and nest, or op and layer.  One
+     * after the other, in the order of the requests, but that SPAWN_NEST_CLOSE first waits for the
+     * end of all in the nest. */
+    SPAWN_NEST_OPEN,  /* nest (1 to LIMIT_NESTS - 1, not in use), make; maybe a descriptor.  When it
+                         fails the number is free again, and no file of the target is left */
+    SPAWN_NEST_CLOSE, /* nest (open): end all in it; a target is then complete and safe on the
+                         disk -> bytes that the target takes up.  The number is free again, also
+                         when it fails: then the target is not to be used, but to be removed */
+    SPAWN_LAYER_HOST, /* layer, kind (enum spawn_host_layer): make it -> bytes */
+    SPAWN_LAYER_REMOVE, /* layer: EBUSY if it is under a nest; that there is none is no error -> */
+    SPAWN_LAYER_NEXT,   /* layer (0: from the start) -> the next higher one on the disk, 0: none; at
+                           the start, to find what a crash has left */
     SPAWN_INPUT_REMOVE, /* layer: the number of data/imports/<number> -> */
 };
 

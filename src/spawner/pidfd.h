@@ -1,0 +1,11 @@
+/* pidfd: from a descriptor of a process to what /proc knows of it. */
+#pragma once
+
+#include <sys/types.h>
+
+/* Its number in the host's /proc, -1 once it has been reaped.  The number may be somebody else's by
+ * the time it is used: check pidfd_is_alive() after opening what it led to. */
+pid_t pidfd_pid(int pidfd);
+
+/* Whether it has not ended yet. */
+int pidfd_is_alive(int pidfd);

@@ -1,0 +1,238 @@
+/* work: the queue of what the worker shall do, and what follows from it.
+ *
+ * Runs in the spawner, as root.  Requests are hostile (see ops.c).  A nest keeps its number and its
+ * layers from the request that opens it to the reply of the one that closes it, and the queue is
+ * worked off in order: that is all the locking there is. */
+#include "spawner/work.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "spawner/layer.h"
+#include "spawner/nest_process.h"
+#include "spawner/ops.h"
+#include "spawner/policy.h"
+#include "spawner/worker.h"
+#include "spawner/world.h"
+
+static struct work *first_of(struct worker *w)
+{
+    return &w->queue[w->first];
+}
+
+static struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest, uint64_t layer)
+{
+    return (struct work){.reply = {.op = op,
+                                   .slot = SLOT_NONE,
+                                   .cgroup = s->cgroups->version,
+                                   .nest = nest,
+                                   .layer = layer}};
+}
+
+static void fail(struct spawn_reply *reply, int error, const char *text)
+{
+    reply->error = error;
+    snprintf(reply->text, sizeof reply->text, "%.*s", (int)sizeof reply->text - 1, text);
+}
+
+static void fail_with(struct spawn_reply *reply, const struct err *e)
+{
+    fail(reply, e->errnum != 0 ? e->errnum : EIO, e->text);
+}
+
+/* -- when the worker has reported -------------------------------------------------------------- */
+
+static int open_target(const struct spawner *s, uint32_t n, struct err *e)
+{
+    char path[NEST_DIR + WORLD_NAME], name[WORLD_NAME];
+    int fd;
+
+    world_target_dir(n, name);
+    snprintf(path, sizeof path, "%s/%s", s->stage, name);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? err_set(e, ERR_INTERNAL, errno, "open %s", path) : fd;
+}
+
+/* The tree of nest n is there: somebody moves in. */
+static int inhabit(struct spawner *s, uint32_t n, struct err *e)
+{
+    struct nest_process *nest = &s->nests[n];
+
+    if (nest->make.target != 0 && (nest->target = open_target(s, n, e)) < 0)
+        return -1;
+    if (nest->modules < 0 && (nest->modules = nest_process_list("", e)) < 0)
+        return -1;
+    if (nest_process_make_group(s, n, e) < 0)
+        return -1;
+    nest->state = NEST_UP;
+    nest->failures = 0;
+    if (nest_process_start(s, n, e) == 0)
+        return 0;
+    nest->state = NEST_MAKING;
+    nest->retry_us = UINT64_MAX;
+    return -1;
+}
+
+static void vacate(struct spawner *s, uint32_t n)
+{
+    struct nest_process *nest = &s->nests[n];
+    struct cgroup group = nest->group;
+
+    fd_close(&nest->modules);
+    fd_close(&nest->target);
+    *nest = NEST_UNUSED;
+    nest->group = group;
+}
+
+static bool is_about_nest(const struct work *w)
+{
+    return w->reply.op == SPAWN_NEST_OPEN || w->reply.op == SPAWN_NEST_CLOSE;
+}
+
+/* What the worker says goes into the reply.  False when the same work goes on: a nest that could
+ * not be made, or not be taken down in good order, is taken down without regard. */
+static bool take_result(struct spawner *s, struct work *w, const struct work_result *r)
+{
+    struct err e = {0};
+
+    if (w->undo)
+        return true;
+    if (r->error != 0)
+        fail(&w->reply, r->error, r->text);
+    else if (w->reply.op == SPAWN_LAYER_NEXT)
+        w->reply.layer = r->value;
+    else
+        w->reply.bytes = r->value;
+    if (w->reply.error == 0 && w->reply.op == SPAWN_NEST_OPEN && inhabit(s, w->reply.nest, &e) < 0)
+        fail_with(&w->reply, &e);
+    if (w->reply.error == 0 || !is_about_nest(w))
+        return true;
+    fd_close(&s->nests[w->reply.nest].target);
+    w->made_target = w->reply.op == SPAWN_NEST_OPEN && r->made_target != 0;
+    w->undo = true;
+    return false;
+}
+
+/* The first of the queue is finished. */
+static int reply_to_first(struct spawner *s)
+{
+    struct worker *w = &s->worker;
+    struct work done = *first_of(w);
+
+    w->first = (w->first + 1) % WORKS_MAX;
+    w->count--;
+    if (done.undo || done.reply.op == SPAWN_NEST_CLOSE)
+        vacate(s, done.reply.nest);
+    if (done.reply.error != 0)
+        spawner_say("%s: %.150s", is_about_nest(&done) ? "nest" : "layer", done.reply.text);
+    return ops_answer(s, &done.reply);
+}
+
+/* Has the first of the queue done; one that cannot even be begun is answered as failed. */
+static int begin(struct spawner *s)
+{
+    struct worker *w = &s->worker;
+
+    while (w->pid == 0 && w->count > 0) {
+        struct work *first = first_of(w);
+        struct work_result r = {0};
+        struct err e = {0};
+
+        if (worker_start(s, first, &e) == 0) {
+            if (first->reply.op == SPAWN_NEST_CLOSE)
+                fd_close(&s->nests[first->reply.nest].target); /* the worker has its own copy */
+            return 0;
+        }
+        r.error = e.errnum != 0 ? e.errnum : EIO;
+        snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, e.text);
+        if (take_result(s, first, &r) && reply_to_first(s) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int work_done(struct spawner *s)
+{
+    struct work_result r;
+
+    worker_finish(s, &r);
+    if (take_result(s, first_of(&s->worker), &r) && reply_to_first(s) < 0)
+        return -1;
+    return begin(s);
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static int push(struct spawner *s, const struct work *work)
+{
+    struct worker *w = &s->worker;
+
+    w->queue[(w->first + w->count) % WORKS_MAX] = *work;
+    w->count++;
+    return begin(s);
+}
+
+bool work_permits_open(const struct spawner *s, const struct spawn_request *req)
+{
+    return req->nest > 0 && req->nest < LIMIT_NESTS && s->nests[req->nest].state == NEST_FREE &&
+           policy_check_nest(&s->config, &req->make) == 0;
+}
+
+int work_open_nest(struct spawner *s, const struct spawn_request *req, int fd)
+{
+    struct work work = work_for(s, req->op, req->nest, req->make.target);
+    struct nest_process *nest = &s->nests[req->nest];
+
+    nest->state = NEST_MAKING;
+    nest->make = req->make;
+    nest->modules = fd;
+    return push(s, &work);
+}
+
+bool work_permits_close(const struct spawner *s, const struct spawn_request *req)
+{
+    return req->nest > 0 && req->nest < LIMIT_NESTS && s->nests[req->nest].state == NEST_UP;
+}
+
+int work_close_nest(struct spawner *s, const struct spawn_request *req, int fd)
+{
+    struct nest_process *nest = &s->nests[req->nest];
+
+    nest->state = NEST_CLOSING;
+    nest->retry_us = UINT64_MAX;
+    if (nest->pid == 0)
+        work_nest_gone(s, req->nest);
+    else
+        nest_process_kill(s, req->nest);
+    return 0;
+}
+
+void work_nest_gone(struct spawner *s, uint32_t n)
+{
+    struct work work = work_for(s, SPAWN_NEST_CLOSE, n, s->nests[n].make.target);
+
+    push(s, &work); /* a server that is gone is noticed at its socket */
+}
+
+bool work_permits_layer(const struct spawner *s, const struct spawn_request *req)
+{
+    if (req->op == SPAWN_LAYER_HOST && req->kind > SPAWN_HOST_TOOLS)
+        return false;
+    return req->layer < LAYER_NUMBER && (req->layer != 0 || req->op == SPAWN_LAYER_NEXT);
+}
+
+int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd)
+{
+    struct work work = work_for(s, req->op, 0, req->layer);
+
+    work.kind = req->kind;
+    if (req->op == SPAWN_LAYER_REMOVE && world_uses_layer(s, req->layer, 0))
+        fail(&work.reply, EBUSY, "the layer is in use");
+    else if (s->worker.count >= WORKS_MAX - LIMIT_NESTS)
+        fail(&work.reply, EAGAIN, "too much is waiting for the disk");
+    return work.reply.error != 0 ? ops_answer(s, &work.reply) : push(s, &work);
+}

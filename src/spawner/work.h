@@ -1,0 +1,21 @@
+/* work: nests and layers from the server's request to the reply, by way of the worker. */
+#pragma once
+
+#include "spawner/spawner.h"
+
+/* Whether a request makes sense now; what does not is the end of the server. */
+bool work_permits_open(const struct spawner *s, const struct spawn_request *req);
+bool work_permits_close(const struct spawner *s, const struct spawn_request *req);
+bool work_permits_layer(const struct spawner *s, const struct spawn_request *req);
+
+/* Permitted requests.  `fd` is the descriptor that came along, now theirs, or -1.  -1 when the
+ * server is gone. */
+int work_open_nest(struct spawner *s, const struct spawn_request *req, int fd);
+int work_close_nest(struct spawner *s, const struct spawn_request *req, int fd);
+int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd);
+
+/* The process of a nest that is being closed is dead. */
+void work_nest_gone(struct spawner *s, uint32_t n);
+
+/* The worker has reported, or has died.  -1 when the server is gone. */
+int work_done(struct spawner *s);
