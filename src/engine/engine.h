@@ -18,6 +18,7 @@ struct engine_config {
     struct run_limits limits; /* defaults, all set */
     const char *work_dir;     /* as the spawner was told; outlives the engine */
     int landlock_abi;         /* of the kernel, for struct run_isolation */
+    uint32_t network;         /* enum spawn_network: as the spawner was told */
     bool warm;                /* keep warm sandboxes; otherwise every run starts cold */
     void (*on_spawner_gone)(void *data);
     void *data;

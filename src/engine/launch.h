@@ -33,6 +33,9 @@ struct launch {
  * their way out. */
 uint32_t launch_slots(const struct settings *s);
 
+/* The most that any sandbox may have, enum spawn_network. */
+uint32_t launch_network(const struct settings *s);
+
 /* Needs root.  Makes the state directory settings->data and locks it, so that there is one instance
  * for each; with `beside`, when a server may be using it, locks a place of its own within.  Makes
  * or checks the system copy (which takes seconds the first time, and says so on stderr), tells

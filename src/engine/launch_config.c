@@ -105,7 +105,7 @@ static uint32_t split(const char *list, char *out, size_t size, uint32_t max)
 
 /* Our own tools use the host's network for what the operator has named, and for nothing when builds
  * have no network at all. */
-static uint32_t highest_network(const struct settings *s)
+uint32_t launch_network(const struct settings *s)
 {
     if (strcmp(s->build_network, "none") != 0 || s->registries[0] != '\0' ||
         s->registry_mirror[0] != '\0' || s->debian_mirror[0] != '\0')
@@ -115,7 +115,7 @@ static uint32_t highest_network(const struct settings *s)
 
 static void fill_networks(const struct settings *s, struct spawn_config *c)
 {
-    c->network = highest_network(s);
+    c->network = launch_network(s);
     c->ndns = split(s->network_dns, c->dns[0], sizeof c->dns[0], SPAWN_DNS);
     if (c->ndns == 0)
         c->ndns = (uint32_t)read_resolvers("/etc/resolv.conf", c->dns);

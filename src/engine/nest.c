@@ -20,9 +20,10 @@
 #include "engine/internal.h"
 #include "engine/language.h"
 
-#define WARM_FAILURES_MAX 6       /* in a row: then this interpreter will never wait for runs */
-#define WARM_PATIENCE_US  2000000 /* first runs wait so long for a zygote that still imports */
-#define MODULES_SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define WARM_FAILURES_MAX 6 /* from the start: then this interpreter will never serve */
+#define WARM_PATIENCE_US                                                                           \
+    2000000 /* a run waits so long for a zygote that still imports, or is ill */
+#define MODULES_SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 const char *network_name(uint32_t network)
 {
@@ -174,14 +175,17 @@ static void turn_warm_off(struct nest *nest, const char *why)
 void nest_sandbox_failed(struct pool *p, const struct err *e)
 {
     struct nest *nest = p->nest;
+    struct err lost = {0};
 
     if (nest->number == 0)
         return;
-    if (e->errnum == ENXIO)
-        fail(nest, e);
-    else if (p->kind == SPAWN_WARM && nest->is_warm &&
-             (e->errnum == ENOENT || p->failures >= WARM_FAILURES_MAX))
+    if (e->errnum == ESHUTDOWN) {
+        err_set(&lost, ERR_UNAVAILABLE, 0, "the processes of the environment have ended");
+        fail(nest, &lost);
+    } else if (p->kind == SPAWN_WARM && nest->is_warm &&
+               (e->errnum == ENOENT || (!p->made && p->failures >= WARM_FAILURES_MAX))) {
         turn_warm_off(nest, e->text);
+    }
     settle(nest);
 }
 
@@ -242,6 +246,11 @@ struct nest *nest_open(struct engine *en, const struct nest_config *config, stru
     _cleanup_fd_ int modules = -1;
     struct nest *nest;
 
+    if (config->make.network > en->config.network) {
+        err_set(e, ERR_INVALID, 0, "a network of kind %s is not permitted by the settings",
+                network_name(config->make.network));
+        return NULL;
+    }
     req.nest = free_number(en);
     if (req.nest == 0) {
         err_set(e, ERR_LIMIT, 0, "%d environments are in use at once", LIMIT_NESTS - 1);
@@ -316,12 +325,21 @@ void nest_take(struct run *run)
     pool_take(run->pool, run);
 }
 
+/* Runs of an opened nest rather start cold than wait for an interpreter that may never come. */
+static bool is_impatient(const struct nest *nest)
+{
+    const struct pool *warm = &nest->pools[SPAWN_WARM];
+
+    return nest->number != 0 && nest->state == NEST_UP && (!warm->made || warm->failures > 0) &&
+           warm->waiting != NULL &&
+           clock_now_us() - warm->waiting->waiting_since_us > WARM_PATIENCE_US;
+}
+
 void nest_tick(struct nest *nest)
 {
     struct pool *warm = &nest->pools[SPAWN_WARM], *cold = &nest->pools[SPAWN_COLD];
 
-    if (nest->number != 0 && nest->state == NEST_UP && !warm->made && warm->waiting != NULL &&
-        clock_now_us() - warm->waiting->waiting_since_us > WARM_PATIENCE_US)
+    if (is_impatient(nest))
         pool_hand_over(warm, cold);
     pool_tick(cold);
     pool_tick(warm);

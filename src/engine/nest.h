@@ -25,8 +25,8 @@ struct nest_config {
 };
 
 /* A new nest.  It is up when nest_is_up() says so; until then, and when it fails, its owner has
- * nothing to do but wait.  NULL and e: out of memory, or LIMIT_NESTS are open (ERR_LIMIT: close an
- * idle one first). */
+ * nothing to do but wait.  NULL and e: a network beyond the operator's (ERR_INVALID), out of
+ * memory, or LIMIT_NESTS are open (ERR_LIMIT: close an idle one first). */
 struct nest *nest_open(struct engine *en, const struct nest_config *config, struct err *e);
 
 /* No new run may name it.  Those in progress finish (end_runs: are ended), then the spawner takes

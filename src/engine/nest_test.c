@@ -128,6 +128,22 @@ static void an_interpreter_that_always_fails_is_not_waited_for(void **state)
     reply_open(x);
 }
 
+static void a_run_does_not_wait_long_for_an_interpreter(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, true, 0);
+    uint32_t slot;
+
+    start(x, run_spec_create(), nest);
+    hear(x, SPAWN_OPEN, 1);
+    assert_int_equal(x->req.kind, SPAWN_WARM);
+    reply_open(x); /* it never becomes ready: the zygote still imports */
+    usleep(2100000);
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    assert_true(has_job(x, slot));
+}
+
 static void fresh_runs_and_our_own_programs_start_cold(void **state)
 {
     struct fixture *x = *state;
@@ -241,7 +257,7 @@ static void a_nest_that_is_lost_tells_its_owner(void **state)
 
     start(x, run_spec_create(), nest);
     hear(x, SPAWN_OPEN, 1);
-    reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = ENXIO});
+    reply(x, &(struct spawn_reply){.op = SPAWN_OPEN, .error = ESHUTDOWN});
     assert_int_equal(x->nfailed, 1);
     assert_int_equal(x->nresults, 1);
     assert_int_equal(x->outcomes[0], RUN_FAILED);
@@ -249,7 +265,7 @@ static void a_nest_that_is_lost_tells_its_owner(void **state)
     hear(x, SPAWN_NEST_CLOSE, 1); /* the spawner still holds its number */
     reply_nest(x, 0, "");
     assert_int_equal(x->nclosed, 1);
-    assert_int_equal(x->closed.errnum, ENXIO);
+    assert_string_equal(x->closed.text, "the processes of the environment have ended");
 }
 
 static void the_number_of_nests_has_an_end(void **state)
@@ -262,6 +278,9 @@ static void the_number_of_nests_has_an_end(void **state)
         open_nest(x, false, 0);
     assert_null(nest_open(x->engine, &config, &e));
     assert_int_equal(e.code, ERR_LIMIT);
+    config.make.network = SPAWN_NETWORK_HOST;
+    assert_null(nest_open(x->engine, &config, &e));
+    assert_int_equal(e.code, ERR_INVALID);
 }
 
 static void a_run_with_a_network_starts_when_it_is_attached(void **state)
@@ -350,6 +369,7 @@ int main(void)
         TEST(a_nest_that_cannot_be_made_tells_its_runs_and_its_owner),
         TEST(without_an_interpreter_runs_start_cold),
         TEST(an_interpreter_that_always_fails_is_not_waited_for),
+        TEST(a_run_does_not_wait_long_for_an_interpreter),
         TEST(fresh_runs_and_our_own_programs_start_cold),
         TEST(closing_lets_runs_finish),
         TEST(slots_are_given_back_before_their_nest),

@@ -20,6 +20,7 @@ int setup(void **state)
     struct engine_config config = {.pool_max = 4,
                                    .limits = {512, 1000, 64, 128, 64},
                                    .work_dir = "/work",
+                                   .network = SPAWN_NETWORK_BRIDGE,
                                    .warm = true,
                                    .on_spawner_gone = on_gone};
     int pair[2];

@@ -140,6 +140,27 @@ static void drop_answer(struct spawner_client *c, const struct spawn_reply *repl
     spawner_request(c, &req, NULL, NULL);
 }
 
+/* A slot that is given out anew has lost whoever had it: the spawner may have left the last
+ * question about its network without an answer. */
+static void drop_starts(struct spawner_client *c, uint32_t slot)
+{
+    const struct spawn_reply of = {.op = SPAWN_START, .slot = slot};
+
+    for (struct call **at = &c->loose.first; *at != NULL;) {
+        struct call *call = *at;
+
+        if (!call->forgotten || !is_answer_to(&call->req, &of)) {
+            at = &call->next;
+            continue;
+        }
+        *at = call->next;
+        free_call(call);
+    }
+    c->loose.tail = &c->loose.first;
+    while (*c->loose.tail != NULL)
+        c->loose.tail = &(*c->loose.tail)->next;
+}
+
 /* One answer.  False when there is none, or no more. */
 static bool read_answer(struct spawner_client *c)
 {
@@ -162,6 +183,8 @@ static bool read_answer(struct spawner_client *c)
         return false;
     }
     c->version = reply.cgroup;
+    if (want > 0)
+        drop_starts(c, reply.slot);
     if (call->forgotten)
         drop_answer(c, &reply, fds);
     else

@@ -208,6 +208,27 @@ static void a_slow_answer_to_something_else_is_the_end(void **state)
     }
 }
 
+static void a_slot_given_out_anew_has_no_old_questions(void **state)
+{
+    static const struct spawn_request start = {
+        .op = SPAWN_START, .slot = 7, .network = SPAWN_NETWORK_BRIDGE};
+    struct fixture *x = *state;
+
+    spawner_request(x->client, &start, on_answer, (void *)&start); /* somebody else's */
+    ask(x, SPAWN_NEST_OPEN, 0);
+    spawner_forget(x->client, &start);
+    ask(x, SPAWN_OPEN, 0);
+    answer(x, SPAWN_OPEN, 7, SPAWN_OPEN_FDS);
+    turn(x);
+    spawner_request(x->client, &start, on_answer, x);
+    answer(x, SPAWN_START, 7, 0);
+    answer(x, SPAWN_NEST_OPEN, 0, 0);
+    turn(x);
+    assert_int_equal(x->nanswers, 3);
+    assert_int_equal(x->ops[1], SPAWN_START);
+    assert_int_equal(x->gone, 0);
+}
+
 static void a_descriptor_goes_along_even_when_it_must_wait(void **state)
 {
     struct spawn_request req = {.op = SPAWN_NEST_OPEN, .nest = 1};
@@ -398,6 +419,7 @@ int main(void)
         TEST(a_ping_may_be_answered_later_than_others),
         TEST(slow_answers_come_in_any_order),
         cmocka_unit_test(a_slow_answer_to_something_else_is_the_end),
+        TEST(a_slot_given_out_anew_has_no_old_questions),
         TEST(a_descriptor_goes_along_even_when_it_must_wait),
         TEST(an_error_has_the_spawners_words_or_ours),
         TEST(a_full_socket_delays_requests_and_keeps_their_order),

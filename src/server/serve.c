@@ -153,6 +153,7 @@ static int start_engine(struct server *s, struct err *e)
                    .workspace_mb = (uint32_t)(t->workspace_limit >> 20),
                    .output_kb = (uint32_t)(t->output_limit >> 10)},
         .work_dir = t->work_dir,
+        .network = launch_network(t),
         .landlock_abi = s->landlock_abi,
         .warm = true,
         .on_spawner_gone = on_spawner_gone,
