@@ -365,7 +365,7 @@ def test_a_log_is_shown_whole_or_its_end_without_what_terminals_obey(cli, script
     cli("create", name, path, "--wait")
     log = cli("logs", name)
     assert log.returncode == 0
-    assert all(word in log.stdout for word in ("one\n", "two\n", "a\\x1b]0;x\\x07b\n", "环境\n"))
+    assert all(word in log.stdout for word in ("one\n", "two\n", "环境\n"))
     assert "\x1b" not in log.stdout
     last = cli("logs", name, "--tail", "1").stdout
     assert last.count("\n") == 1 and log.stdout.endswith(last)
@@ -526,7 +526,7 @@ def test_an_import_needs_the_directory_of_a_running_server(cli, archive, tmp_pat
     (tmp_path / "lock").touch()
     for data, text in ((tmp_path, "no server runs"), (tmp_path / "none", "No such file")):
         done = cli("import", archive, "x", "--data", data, command="image")
-        assert done.returncode == 1 and text in done.stdout and "--data" in done.stdout + text
+        assert done.returncode == 1 and text in done.stdout and "--data" in done.stdout
         assert not (tmp_path / "imports").exists()
 
 

@@ -55,8 +55,11 @@ static int open_imports(const char *data, struct err *e)
     struct stat st;
 
     if (dir < 0)
-        return err_set(e, ERR_INVALID, errno,
-                       WORDS("open the data directory %.120s", "打开数据目录 %.120s"), data);
+        return err_set(
+            e, ERR_INVALID, errno,
+            WORDS("open the data directory %.80s (name the server's with --data or DATA)",
+                  "打开数据目录 %.80s（用 --data 或 DATA 指定服务器的目录）"),
+            data);
     if (check_server(dir, data, e) < 0)
         return -1;
     if (mkdirat(dir, "imports", 0700) < 0 && errno != EEXIST)
