@@ -42,7 +42,8 @@ class Config(ctypes.Structure):
     """struct spawn_config."""
 
     _fields_ = fields(
-        data=256, system=256, runtime=256, init=256, work_dir=256, python=256, modules=512,
+        data=256, system=256, runtime=256, programs=256, init=256, work_dir=256, python=256,
+        modules=512,
         defaults=Limits, ceilings=Limits, build_ceilings=Limits, build_weight=U32, network=U32,
         ndns=U32, dns=3 * 46, nallowed=U32, allowed=16 * 50, connections=U32, rate_kb=U32,
         ports=U32 * 4, zygote_forks=U32, zygote_minutes=U32, slots=U32)
@@ -88,6 +89,7 @@ class Spawner:
         self.config = Config(
             data=bytes(self.data), system=bytes(self.data / "system"),
             runtime=bytes(DIST / "share/dunlin/runtime"),
+            programs=bytes(DIST / "share/dunlin/runtime"),
             init=bytes(DIST / "libexec/dunlin/dunlin-init"), work_dir=b"/sandbox",
             defaults=limits, ceilings=Limits(512, 2000, 128, 128),
             build_ceilings=Limits(512, 2000, 256, 256), build_weight=50, network=BRIDGE, slots=32)

@@ -285,6 +285,9 @@ int launch_start(const struct settings *s, const struct launch_paths *paths, boo
     if (snprintf(config.init, sizeof config.init, "%s/dunlin-init", paths->libexec) >=
         (int)sizeof config.init)
         return err_set(e, ERR_INVALID, 0, "the path of dunlin-init is too long");
+    if (snprintf(config.programs, sizeof config.programs, "%s/runtime", paths->share) >=
+        (int)sizeof config.programs)
+        return err_set(e, ERR_INVALID, 0, "the path of the installation is too long");
     return start_spawner(paths, &config, ret, e);
 }
 

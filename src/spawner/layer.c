@@ -191,7 +191,7 @@ int layer_make_host(const struct spawn_config *c, uint64_t layer, uint32_t which
     const char *const argv[] = {program, "layer", "--which", host_layers[which],
                                 "--out", part,    NULL};
 
-    snprintf(program, sizeof program, "%s/system/system-image", c->runtime);
+    snprintf(program, sizeof program, "%s/system/system-image", c->programs);
     image_path(c, layer, ".part", part);
     image_path(c, layer, "", path);
     if (access(path, F_OK) == 0)

@@ -82,8 +82,8 @@ int policy_check_config(const struct spawn_config *c)
     struct spawn_limits limits = {0};
 
     if (!is_path(c->data, sizeof c->data) || !is_path(c->system, sizeof c->system) ||
-        !is_path(c->runtime, sizeof c->runtime) || !is_path(c->init, sizeof c->init) ||
-        !is_path(c->work_dir, sizeof c->work_dir) ||
+        !is_path(c->runtime, sizeof c->runtime) || !is_path(c->programs, sizeof c->programs) ||
+        !is_path(c->init, sizeof c->init) || !is_path(c->work_dir, sizeof c->work_dir) ||
         memchr(c->python, 0, sizeof c->python) == NULL ||
         memchr(c->modules, 0, sizeof c->modules) == NULL)
         return -1;

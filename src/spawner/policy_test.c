@@ -9,6 +9,7 @@ static struct spawn_config good_config(void)
     return (struct spawn_config){.data = "/d",
                                  .system = "/s",
                                  .runtime = "/r",
+                                 .programs = "/p",
                                  .init = "/i",
                                  .work_dir = "/sandbox",
                                  .defaults = {128, 1000, 64, 32},
@@ -74,9 +75,10 @@ static void a_good_configuration_is_taken(void **state)
 
 static void paths_are_absolute_and_end(void **state)
 {
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 6; i++) {
         struct spawn_config config = good_config();
-        char *paths[] = {config.data, config.system, config.runtime, config.init, config.work_dir};
+        char *paths[] = {config.data,     config.system, config.runtime,
+                         config.programs, config.init,   config.work_dir};
 
         strcpy(paths[i], "relative");
         assert_int_equal(policy_check_config(&config), -1);

@@ -2,9 +2,8 @@
  *
  * One SEQPACKET socket.  The first message is a struct spawn_config, sent while the server still is
  * the operator's own trusted process.  Every later message is one struct spawn_request, answered in
- * order, but where it says otherwise, by one struct spawn_reply (SPAWN_CLOSE has none).  Numbers
- * only: no path, no text, nothing that a client chose.  A message of any other size or kind is
- * fatal to the sender. */
+ * order by one struct spawn_reply (SPAWN_CLOSE has none).  Numbers only: no path, no text, nothing
+ * that a client chose.  A message of any other size or kind is fatal to the sender. */
 #pragma once
 
 #include <stdint.h>
@@ -32,10 +31,11 @@ struct spawn_limits {
 
 /* Set by the operator's settings; every path is absolute, every string ends in a NUL. */
 struct spawn_config {
-    char data[SPAWN_PATH];    /* state directory: names our groups, holds the stage mount */
-    char system[SPAWN_PATH];  /* the private copy of the system files (usr/, etc/) */
-    char runtime[SPAWN_PATH]; /* the private copy of our own runners */
-    char init[SPAWN_PATH];    /* dunlin-init */
+    char data[SPAWN_PATH];     /* state directory: names our groups, holds the stage mount */
+    char system[SPAWN_PATH];   /* the private copy of the system files (usr/, etc/) */
+    char runtime[SPAWN_PATH];  /* the private copy of our own runners */
+    char programs[SPAWN_PATH]; /* runtime/ of the installation: our own programs for root */
+    char init[SPAWN_PATH];     /* dunlin-init */
     char work_dir[SPAWN_PATH];
     char python[SPAWN_PATH];            /* the zygote's interpreter inside the system copy, or "" */
     char modules[SPAWN_MODULES];        /* comma-separated, imported by the zygote */
@@ -95,9 +95,7 @@ enum spawn_host_layer {
 enum spawn_op {
     SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr.  EAGAIN:
                        try again; ESHUTDOWN: the nest of a build has died for good */
-    SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero.  With
-                       SPAWN_NETWORK_BRIDGE the reply may come after others; match the slot.
-                       ERANGE: beyond a ceiling */
+    SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero */
     SPAWN_USAGE,    /* slot -> counters since SPAWN_START */
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
     SPAWN_PING,     /* -> an empty reply: the spawner is alive and nest 0 answers */
