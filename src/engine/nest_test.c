@@ -286,11 +286,11 @@ static void the_number_of_nests_has_an_end(void **state)
 static void a_run_with_a_network_starts_when_it_is_attached(void **state)
 {
     struct fixture *x = *state;
-    struct run_spec *spec = run_spec_create(), *other = run_spec_create();
+    struct run_spec *spec = run_spec_create();
     struct nest *nest = open_up(x, false, 0);
     uint32_t slot;
 
-    spec->network = other->network = SPAWN_NETWORK_BRIDGE;
+    spec->network = SPAWN_NETWORK_BRIDGE;
     start(x, spec, nest);
     slot = make_box(x, 1, SPAWN_COLD);
     hear(x, SPAWN_START, 0);
