@@ -185,7 +185,7 @@ static void end_forwarding(void)
     if (nft("list table " NETWORK_GUARD "\n", true) < 0)
         return;
     if (forwarding() == 0 || set_forwarding("0") == 0)
-        nft("delete table " NETWORK_GUARD "\n", false);
+        nft("delete table " NETWORK_GUARD "\n", true);
 }
 
 /* -- the whole */
@@ -240,7 +240,7 @@ void network_filter_unload(const struct network_plan *plan, int *lock)
 
     snprintf(rules, sizeof rules, "add table inet %s\ndelete table inet %s\n", plan->table,
              plan->table);
-    nft(rules, false);
+    nft(rules, true);
     if (*lock < 0)
         *lock = take_lock();
     if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) == 0 && name_lock(path) == 0) {

@@ -33,7 +33,9 @@ _Static_assert(LIMIT_SLOTS <= 0x1000, "the name of a link has three digits for t
 _Static_assert(LIMIT_SLOTS < NETWORK_POOL_LAST, "each slot has an address");
 
 static struct {
-    const struct network_plan *plan;
+    struct network_plan *plan;
+    bool has_rights;
+    bool is_ready;
     int host;  /* the host's network namespace */
     int links; /* a socket in it */
     int lock;
@@ -96,16 +98,17 @@ static void remove_reservations(void)
     link_each_route(dump, AF_INET6, remove_reservation, NULL);
 }
 
-/* checklist */
-static enum network_step prepare(struct network_plan *plan)
+/* The reservation is made first and removed last: it tells the next start that there is something
+ * to sweep. */
+static enum network_step prepare(void)
 {
+    struct network_plan *plan = net.plan;
     struct link_route ipv4, ipv6;
     enum network_step step;
 
-    if (drop_capabilities() < 0)
+    if (!net.has_rights)
         return NETWORK_STEP_RIGHTS;
-    if ((net.host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) < 0 ||
-        (net.links = link_socket()) < 0)
+    if (net.host < 0 || net.links < 0)
         return NETWORK_STEP_NETLINK;
     if (link_delete_group(net.links, plan->tag) < 0)
         return errno == EPERM ? NETWORK_STEP_RIGHTS : NETWORK_STEP_SWEEP;
@@ -132,12 +135,23 @@ static enum network_step prepare(struct network_plan *plan)
 
 static void take_down(void)
 {
-    alarm(TEARDOWN_S); /* whoever waits for the lock shall not wait for ever */
-    if (net.links >= 0) {
+    if (net.links >= 0)
         link_delete_group(net.links, net.plan->tag);
-        remove_reservations();
-    }
     network_filter_unload(net.plan, &net.lock);
+    remove_reservations();
+}
+
+/* Once; an operator who then installs what was missing need not start anything again. */
+static enum network_step be_ready(void)
+{
+    enum network_step step = net.is_ready ? NETWORK_STEP_NONE : prepare();
+    int kept = errno;
+
+    net.is_ready = step == NETWORK_STEP_NONE;
+    if (!net.is_ready && net.has_rights)
+        take_down();
+    errno = kept;
+    return step;
 }
 
 /* -- attaching */
@@ -178,8 +192,7 @@ static int enter_socket(int netns, int *ret_index)
     *ret_index = sock < 0 ? 0 : (int)if_nametoindex(LINK_INSIDE);
     if (setns(net.host, CLONE_NEWNET) < 0) {
         spawner_say("networks: could not leave a sandbox's namespace");
-        take_down();
-        _exit(1);
+        raise(SIGKILL); /* the spawner has another one take down what is out there */
     }
     errno = kept;
     return sock;
@@ -265,18 +278,17 @@ static struct network_answer do_attach(const struct network_request *req, int ne
     struct network_answer answer = {.slot = req->slot, .serial = req->serial};
     char name[IFNAMSIZ];
 
-    answer.step = attach(req->slot, netns);
+    answer.step = be_ready();
+    if (answer.step == NETWORK_STEP_NONE)
+        answer.step = attach(req->slot, netns);
     if (answer.step == NETWORK_STEP_NONE)
         return answer;
     answer.error = errno != 0 ? errno : EIO;
-    name_link(req->slot, name);
-    link_delete(net.links, name);
+    if (net.is_ready) {
+        name_link(req->slot, name);
+        link_delete(net.links, name);
+    }
     return answer;
-}
-
-static int say(int sock, const struct network_answer *answer)
-{
-    return fd_send(sock, answer, sizeof *answer, NULL, 0, NULL);
 }
 
 static void serve(int sock)
@@ -291,34 +303,55 @@ static void serve(int sock)
         if (n != sizeof req || nfds != 1 || req.slot >= LIMIT_SLOTS)
             return; /* the spawner is gone */
         answer = do_attach(&req, netns);
-        if (say(sock, &answer) < 0)
+        if (fd_send(sock, &answer, sizeof answer, NULL, 0, NULL) < 0)
             return;
     }
 }
 
-_Noreturn void network_process_run(struct network_plan *plan, int sock)
+static void become(struct network_plan *plan)
 {
-    struct network_answer ready = {.slot = NETWORK_READY};
-
     prctl(PR_SET_NAME, "dunlin-network");
     net.plan = plan;
+    net.has_rights = drop_capabilities() == 0;
+    net.host = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    net.links = link_socket();
+}
+
+static _Noreturn void end(void)
+{
+    alarm(TEARDOWN_S); /* whoever waits for the lock shall not wait for ever */
+    take_down();
+    _exit(0);
+}
+
+_Noreturn void network_process_run(struct network_plan *plan, int sock)
+{
     if (arrange_descriptors(sock) < 0)
         _exit(1);
-    ready.step = prepare(plan);
-    if (ready.step != NETWORK_STEP_NONE)
-        ready.error = errno;
-    if (say(OWN_SOCKET, &ready) == 0 && ready.step == NETWORK_STEP_NONE)
-        serve(OWN_SOCKET);
-    take_down();
-    _exit(ready.step != NETWORK_STEP_NONE);
+    become(plan);
+    serve(OWN_SOCKET);
+    end();
 }
 
 _Noreturn void network_process_sweep(struct network_plan *plan)
 {
-    prctl(PR_SET_NAME, "dunlin-network");
-    net.plan = plan;
-    if (drop_capabilities() < 0 || (net.links = link_socket()) < 0)
-        _exit(1);
-    take_down();
-    _exit(0);
+    become(plan);
+    end();
+}
+
+static void find_reservation(const struct link_seen *seen, void *data)
+{
+    struct network_plan *found = data;
+
+    if (seen->protocol == LINK_ROUTE_PROTOCOL && seen->metric == found->tag)
+        found->has_pool = true;
+}
+
+bool network_process_left_something(const struct network_plan *plan)
+{
+    struct network_plan found = {.tag = plan->tag};
+    _cleanup_fd_ int sock = link_socket();
+
+    return sock >= 0 && link_each_route(sock, AF_INET, find_reservation, &found) == 0 &&
+           found.has_pool;
 }

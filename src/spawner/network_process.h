@@ -1,6 +1,7 @@
 /* network_process: the one that works with links.  Numbers only between it and the spawner. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "spawner/network_plan.h"
@@ -14,16 +15,16 @@ struct network_request {
 struct network_answer {
     uint32_t slot;
     uint32_t serial;
-    int32_t error; /* 0 or an errno */
+    int32_t error; /* 0 or an errno; EIO when there is none */
     uint32_t step; /* enum network_step: what failed */
 };
 
-/* The first answer of a new process: whether there is a network at all. */
-#define NETWORK_READY UINT32_MAX
-
-/* What a process that was just forked becomes.  Serves the socket until its other end is closed,
- * then removes everything it made. */
+/* What a process that was just forked becomes.  Sets the network up at the first request, serves
+ * the socket until its other end is closed, then removes everything it made. */
 _Noreturn void network_process_run(struct network_plan *plan, int sock);
 
 /* The same, for removing what one left that was killed. */
 _Noreturn void network_process_sweep(struct network_plan *plan);
+
+/* Whether there is something to be swept; for the spawner itself, and quick. */
+bool network_process_left_something(const struct network_plan *plan);

@@ -7,13 +7,14 @@
  *   open INSTANCE        ok, or the error's text
  *   attach SLOT FILE     ok, or the error's text; FILE is a network namespace
  *   ask SLOT FILE        the same without waiting for the answer
- *   read                 the next answer: SLOT ERROR TEXT, or gone
+ *   read                 the next answer: SLOT ERROR TEXT
  *   detach SLOT          ok
  *   close                ok */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,18 +66,14 @@ static const char *ask(const char *slot, const char *file, struct err *e)
 }
 
 /* Waits for the next answer of any slot. */
-static int await(uint32_t *ret_slot, int *ret_error, char text[static NETWORK_TEXT])
+static bool await(uint32_t *ret_slot, int *ret_error, char text[static NETWORK_TEXT])
 {
-    int r = 0;
+    struct pollfd fd = {.fd = network_fd(), .events = POLLIN};
 
-    while (r == 0) {
-        struct pollfd fd = {.fd = network_fd(), .events = POLLIN};
-
-        if (poll(&fd, 1, ANSWER_WAIT_MS) == 0)
-            return 0;
-        r = network_read(ret_slot, ret_error, text);
-    }
-    return r;
+    while (poll(&fd, 1, ANSWER_WAIT_MS) > 0)
+        if (network_read(ret_slot, ret_error, text) == 1)
+            return true;
+    return false;
 }
 
 static const char *read_answer(void)
@@ -84,10 +81,10 @@ static const char *read_answer(void)
     static char line[NETWORK_TEXT + 32];
     char text[NETWORK_TEXT];
     uint32_t slot;
-    int error, r = await(&slot, &error, text);
+    int error;
 
-    if (r <= 0)
-        return r == 0 ? "no answer" : "gone";
+    if (!await(&slot, &error, text))
+        return "no answer";
     snprintf(line, sizeof line, "%u %d %s", slot, error, text);
     return line;
 }
@@ -101,7 +98,7 @@ static const char *attach(const char *slot, const char *file, struct err *e)
 
     if (refusal != NULL)
         return refusal;
-    if (await(&answered, &error, text) != 1 || answered != (uint32_t)atoi(slot))
+    if (!await(&answered, &error, text) || answered != (uint32_t)atoi(slot))
         return "no answer";
     return error == 0 ? "ok" : text;
 }
