@@ -4,8 +4,10 @@
 
 #include "cli/doctor_internal.h"
 
-#define NOTHING_RUNS "no sandbox can be made"
-#define NEWER_KERNEL "apt-get install linux-image-$(dpkg --print-architecture)"
+#define NOTHING_RUNS    "no sandbox can be made"
+#define NO_ENVIRONMENTS "no environment but the built-in one"
+#define NO_NETWORK      "no sandbox has a network"
+#define NEWER_KERNEL    "apt-get install linux-image-$(dpkg --print-architecture)"
 #define IN_CONTAINER                                                                               \
     "in a container: docker run --privileged --cgroupns=host, or run dunlin on the host"
 #define CGROUPS                                                                                    \
@@ -54,7 +56,7 @@ const struct doctor_check doctor_checks[] = {
      .inside = doctor_inside_pivot, .cost = NOTHING_RUNS ": it would see the host's files",
      .fix = IN_CONTAINER},
     {.name = "overlayfs", .probe = doctor_probe_overlay, .optional = true,
-     .cost = "environments take full copies of files instead of layers", .fix = "modprobe overlay"},
+     .cost = NO_ENVIRONMENTS ": they lie in layers", .fix = "modprobe overlay"},
     {.name = "device nodes", .probe = doctor_probe_devices,
      .cost = NOTHING_RUNS ": /dev/null and the like are made for it",
      .fix = "in a container: docker run --cap-add MKNOD, without a device filter"},
@@ -84,6 +86,29 @@ const struct doctor_check doctor_checks[] = {
     {.name = "swap accounting", .probe = doctor_probe_swap, .optional = true,
      .cost = "a run may use swap beyond its memory limit",
      .fix = "swapoff -a, or swapaccount=1 on the kernel command line"},
+
+    {.name = "mke2fs", .probe = doctor_probe_programs, .subject = "mke2fs", .optional = true,
+     .cost = NO_ENVIRONMENTS, .fix = "apt-get install e2fsprogs"},
+    {.name = "loop devices", .probe = doctor_probe_loop, .optional = true,
+     .cost = NO_ENVIRONMENTS ": their files lie in images",
+     .fix = "modprobe loop; in a container: docker run --privileged -v /dev:/dev"},
+    {.name = "layers", .probe = doctor_probe_layers, .optional = true,
+     .cost = NO_ENVIRONMENTS ": each sees images with ids of its own, under an overlay",
+     .fix = "modprobe -a loop ext4 overlay; " NEWER_KERNEL},
+    {.name = "image tools", .probe = doctor_probe_programs, .optional = true,
+     .subject = "skopeo umoci mmdebstrap bsdtar",
+     .cost = "no images from registries, archives or Debian's mirrors: the host's base only",
+     .fix = "apt-get install skopeo umoci mmdebstrap libarchive-tools"},
+
+    {.name = "veth", .probe = doctor_probe_veth, .optional = true, .cost = NO_NETWORK,
+     .fix = "modprobe veth"},
+    {.name = "nftables", .probe = doctor_probe_nftables, .optional = true,
+     .cost = NO_NETWORK ": without its filter none is given", .fix = "apt-get install nftables"},
+    {.name = "forwarding", .probe = doctor_probe_forwarding, .optional = true,
+     .cost = NO_NETWORK, .fix = "sysctl -w net.ipv4.ip_forward=1"},
+    {.name = "resolvers", .probe = doctor_probe_resolvers, .optional = true,
+     .cost = "sandboxes with a network cannot look names up",
+     .fix = "NETWORK_DNS=ADDRESS: a name server that is not on the loopback"},
 
     {.name = "data directory", .probe = doctor_probe_data,
      .cost = "nothing can be kept, or its private copy of the system files may not be executed",

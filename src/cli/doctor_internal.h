@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/limits.h"
 #include "wire/spawn.h"
 
 enum doctor_status {
@@ -70,9 +71,9 @@ int doctor_write_file(const char *path, const char *text);
 /* Reads a number from a file; -1 when there is none. */
 long long doctor_read_number(const char *path);
 
-/* Every host id that Dunlin uses: the server's and the nest's lie in here. */
+/* Every host id that Dunlin uses: the server's and those of all nests lie in here. */
 #define DOCTOR_UID_FIRST SPAWN_UID_SERVER
-#define DOCTOR_UID_COUNT (SPAWN_UID_NEST + SPAWN_UID_COUNT - SPAWN_UID_SERVER)
+#define DOCTOR_UID_COUNT (SPAWN_UID_NEST + LIMIT_NESTS * SPAWN_UID_COUNT - SPAWN_UID_SERVER)
 
 /* doctor_world.c */
 doctor_probe doctor_probe_namespace, doctor_probe_nested;
@@ -90,6 +91,11 @@ void doctor_inside_pivot(struct doctor_finding *f);
 doctor_probe doctor_probe_kernel, doctor_probe_machine, doctor_probe_clone3, doctor_probe_pidfd,
     doctor_probe_close_range, doctor_probe_openat2, doctor_probe_seccomp, doctor_probe_landlock,
     doctor_probe_overlay, doctor_probe_devices;
+/* doctor_layers.c */
+doctor_probe doctor_probe_loop, doctor_probe_programs, doctor_probe_layers;
+/* doctor_network.c */
+doctor_probe doctor_probe_veth, doctor_probe_nftables, doctor_probe_forwarding,
+    doctor_probe_resolvers;
 /* doctor_cgroup.c */
 doctor_probe doctor_probe_cgroup, doctor_probe_swap;
 /* doctor_host.c */

@@ -283,6 +283,58 @@ static void take_memory(void)
     cover_file("/proc/meminfo", "MemTotal: 1048576 kB\nMemAvailable: 102400 kB\n");
 }
 
+static void hide_nft(void)
+{
+    cover_file("/usr/sbin/nft", "");
+}
+
+static void break_nft(void)
+{
+    cover_file("/usr/sbin/nft", "#!/bin/sh\necho no such hook >&2\nexit 1\n");
+    chmod("/usr/sbin/nft", 0755);
+}
+
+static void keep_names_at_home(void)
+{
+    unsetenv("NETWORK_DNS");
+    if (access("/run/systemd", F_OK) == 0 && mount("none", "/run/systemd", "tmpfs", 0, NULL) < 0)
+        _exit(1);
+    cover_file("/etc/resolv.conf", "nameserver 127.0.0.53\nnameserver ::1\n");
+}
+
+static void lock_a_host_that_does_not_forward(void)
+{
+    if (unshare(CLONE_NEWNET) < 0 || doctor_write_file("/proc/sys/net/ipv4/ip_forward", "0") < 0)
+        _exit(1);
+    lock_sysctls();
+}
+
+static void empty_devices(void)
+{
+    if (mount("none", "/dev", "tmpfs", 0, NULL) < 0)
+        _exit(1);
+}
+
+static void hide_skopeo(void)
+{
+    if (access("/usr/bin/skopeo", F_OK) == 0)
+        cover_file("/usr/bin/skopeo", "");
+}
+
+static void what_networks_and_environments_lack_is_named(void **state)
+{
+    assert_spoiled("veth", drop_root, "Operation not permitted", "");
+    if (access("/usr/sbin/nft", X_OK) == 0) {
+        assert_spoiled("nftables", hide_nft, "nft is not installed", "");
+        assert_spoiled("nftables", break_nft, "no such hook", "modprobe -a nf_tables");
+    }
+    assert_spoiled("forwarding", lock_a_host_that_does_not_forward, "Read-only file system", "");
+    assert_spoiled("resolvers", keep_names_at_home, "names none that a sandbox could reach", "");
+    assert_spoiled("loop devices", empty_devices, "/dev/loop-control: No such file", "");
+    assert_spoiled("layers", drop_root, "Operation not permitted", "");
+    assert_spoiled("image tools", hide_skopeo, "not installed: skopeo", "");
+}
+
 static void what_is_lacking_is_found_and_named(void **state)
 {
     assert_spoiled("root and capabilities", drop_root, "uid 65534 is not root", "");
@@ -374,6 +426,7 @@ int main(void)
         cmocka_unit_test(the_text_has_a_line_for_each_check_and_a_verdict),
         cmocka_unit_test(the_json_is_one_object_that_agrees_with_the_status),
         cmocka_unit_test(what_is_lacking_is_found_and_named),
+        cmocka_unit_test(what_networks_and_environments_lack_is_named),
         cmocka_unit_test(version_2_is_preferred_and_tried_where_a_limit_can_be),
         cmocka_unit_test(an_ordinary_machine_passes_what_needs_no_root),
     };
