@@ -28,9 +28,11 @@
 #include "http/http.h"
 #include "server/hosts.h"
 #include "server/lockdown.h"
+#include "service/environment.h"
 #include "store/store.h"
 
-#define DRAIN_MS     8000 /* runs in progress may end after SIGTERM */
+#define DRAIN_MS     8000       /* runs in progress may end after SIGTERM */
+#define AUTH_MAX     (64 << 10) /* bytes of the credentials for registries */
 #define SIGNALS      2
 #define PRIORITY     (-10) /* nice value */
 #define POOL_THREADS "2"   /* decoding of large bodies, off the loop */
@@ -44,8 +46,10 @@ struct server {
     struct launch launch;
     uv_loop_t loop;
     struct engine *engine;
+    struct environment_service *environments;
     struct store *store;
-    int state, logs; /* directories: DATA/db, DATA/db/logs */
+    int state, logs;     /* directories: DATA/db, DATA/db/logs */
+    char *registry_auth; /* text of REGISTRY_AUTH_FILE */
     struct api *api;
     struct http_server *http;
     uv_signal_t signals[SIGNALS];
@@ -164,6 +168,47 @@ static int start_engine(struct server *s, struct err *e)
     return s->engine != NULL ? 0 : -1;
 }
 
+/* "" without one.  It is the operator's and read while we still are. */
+static int read_registry_auth(struct server *s, struct err *e)
+{
+    const char *path = s->settings.registry_auth_file;
+    _cleanup_fd_ int fd = -1;
+    ssize_t n;
+
+    s->registry_auth = calloc(1, AUTH_MAX + 1);
+    if (s->registry_auth == NULL)
+        return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
+    if (path[0] == '\0')
+        return 0;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd >= 0 ? read(fd, s->registry_auth, AUTH_MAX + 1) : -1;
+    if (n < 0)
+        return err_set(e, ERR_INVALID, errno, "REGISTRY_AUTH_FILE %.150s", path);
+    if (n > AUTH_MAX)
+        return err_set(e, ERR_INVALID, 0, "REGISTRY_AUTH_FILE %.150s has more than %d bytes", path,
+                       AUTH_MAX);
+    return 0;
+}
+
+static int create_environments(struct server *s, struct err *e)
+{
+    if (read_registry_auth(s, e) < 0)
+        return -1;
+    s->environments = environment_service_create(
+        &(const struct environment_service_config){.loop = &s->loop,
+                                                   .engine = s->engine,
+                                                   .settings = &s->settings,
+                                                   .host_base = s->launch.base_key,
+                                                   .host_tools = s->launch.tools_key,
+                                                   .host_python = s->launch.python_version,
+                                                   .registry_auth = s->registry_auth},
+        e);
+    if (s->environments == NULL)
+        return -1;
+    api_use_environments(s->api, s->environments);
+    return 0;
+}
+
 static int start_http(struct server *s, struct err *e)
 {
     char *hosts[HOSTS_MAX];
@@ -225,14 +270,17 @@ static int enter_state(struct server *s, struct err *e)
     return 0;
 }
 
-/* What the locked server opens: its database and the directory of the build logs. */
+/* What the locked server opens: its database, the directory of the build logs, and with them the
+ * environments. */
 static int open_state(struct server *s, struct err *e)
 {
     s->store = store_open(".", e);
     if (s->store == NULL)
         return -1;
     s->logs = open("logs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return s->logs >= 0 ? 0 : err_set(e, ERR_INTERNAL, errno, "open db/logs");
+    if (s->logs < 0)
+        return err_set(e, ERR_INTERNAL, errno, "open db/logs");
+    return environment_service_start(s->environments, s->store, s->logs, e);
 }
 
 /* checklist */
@@ -258,7 +306,7 @@ static int start(struct server *s, struct err *e)
     if (start_engine(s, e) < 0)
         return -1;
     s->api = api_create(&s->loop, &s->settings, s->engine, web, e);
-    if (s->api == NULL || start_http(s, e) < 0)
+    if (s->api == NULL || create_environments(s, e) < 0 || start_http(s, e) < 0)
         return -1;
     watch_signals(s);
     if (enter_state(s, e) < 0 || lockdown_enter(SPAWN_UID_SERVER, s->state, e) < 0)
@@ -303,11 +351,14 @@ static void finish(struct server *s)
     http_server_destroy(s->http);
     engine_destroy(s->engine);
     uv_run(&s->loop, UV_RUN_NOWAIT);
+    environment_service_destroy(s->environments);
+    uv_run(&s->loop, UV_RUN_NOWAIT);
     store_close(s->store);
     fd_close(&s->logs);
     fd_close(&s->state);
     fd_close(&s->launch.spawner);
     launch_wait(&s->launch);
+    free(s->registry_auth);
     settings_finish(&s->settings);
 }
 

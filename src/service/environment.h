@@ -19,23 +19,28 @@ struct environment_service;
 struct nest;
 struct settings;
 
+#define ENVIRONMENT_BUILT_IN "default"
+
 struct environment_service_config {
     uv_loop_t *loop;
     struct engine *engine;
-    struct store *store;
-    const struct settings *settings;
-    int logs;                  /* directory descriptor: one file <id>.log for each environment */
-    const char *host_base;     /* key of the host's base layer, "" if it cannot be made */
-    const char *host_tools;    /* key of the tools layer, "" if it cannot be made */
-    const char *host_python;   /* "3.11": version of the host's Python, "" without one */
-    const char *registry_auth; /* text of REGISTRY_AUTH_FILE, "" */
+    const struct settings *settings; /* outlive the service, as the texts below do */
+    const char *host_base;           /* key of the host's base layer, "" if it cannot be made */
+    const char *host_tools;          /* key of the tools layer, "" if it cannot be made */
+    const char *host_python;         /* "3.11": version of the host's Python, "" without one */
+    const char *registry_auth;       /* text of REGISTRY_AUTH_FILE, "" */
 };
 
-/* Reads the records, marks builds that a crash cut off as failed ("interrupted"), removes layers
- * that nothing refers to.  NULL and e. */
+/* Knows the built-in environment only, until it is started.  NULL and e. */
 struct environment_service *environment_service_create(const struct environment_service_config *c,
                                                        struct err *e);
-/* Before engine_destroy.  Accepts NULL. */
+/* Reads the records, marks builds that a crash cut off as failed ("interrupted"), removes layers
+ * that nothing refers to, and opens what was used of late.  `store` and `logs`, a directory with
+ * one file <id>.log for each environment, stay the caller's and outlive the service. */
+int environment_service_start(struct environment_service *s, struct store *store, int logs,
+                              struct err *e);
+/* After engine_destroy; the loop then frees it (uv_run).  Who still waits is not told.  Accepts
+ * NULL. */
 void environment_service_destroy(struct environment_service *s);
 
 /* What a caller may know beyond the record. */
@@ -49,7 +54,7 @@ struct environment_view {
     uint32_t runs;         /* in progress or waiting */
     uint64_t runs_total;   /* since the start of the server */
     uint64_t shared_bytes; /* of the layers beneath its own */
-    const char *actual_python; /* "3.11" or "", found by the build */
+    const char *actual_python; /* "3.11.2" or "", found by the build */
 };
 
 /* What a client asks for.  NULL: not said. */
@@ -75,7 +80,7 @@ void environment_at(struct environment_service *s, size_t i, struct environment_
 /* Cancels its build; running sandboxes finish. */
 int environment_delete(struct environment_service *s, const char *name, struct err *e);
 /* Builds it anew, without taking over an equal layer; the old layer serves until the new one is
- * ready.  ERR_EXISTS: a build is in progress. */
+ * ready, and after a failure (record->error then says so).  ERR_EXISTS: it is being built. */
 int environment_rebuild(struct environment_service *s, const char *name, struct err *e);
 /* Changes what is said in *w (name, script, base: must be NULL). */
 int environment_patch(struct environment_service *s, const char *name,
@@ -96,10 +101,11 @@ enum environment_entry {
     ENVIRONMENT_REFUSED,   /* e: the network asked for is beyond its ceiling, ... */
 };
 /* Prepares `spec` for a run in `name` (NULL, "" or "default": the built-in one): waits while it is
- * building, at most spec->timeout_ms, opens its nest, fills what the client left open.  Calls
+ * building, at most spec->timeout_ms (0: the environment's or the global default), opens its nest,
+ * fills what the client left open (0) with the environment's own defaults, if it has some.  Calls
  * `done` once, perhaps before it returns; after ENVIRONMENT_ENTERED the caller submits the spec
- * within the same call and later calls environment_left.  NULL and e when out of memory or after
- * `done`. */
+ * within the same call and in any case later calls environment_left.  NULL and e when out of memory
+ * (`done` is then not called), or NULL after `done`. */
 typedef void environment_entered(void *data, enum environment_entry how, const char *status,
                                  const struct err *e);
 struct environment_visit *environment_enter(struct environment_service *s, const char *name,
@@ -107,8 +113,8 @@ struct environment_visit *environment_enter(struct environment_service *s, const
                                             void *data);
 /* The caller waits no longer.  Not after done. */
 void environment_enter_cancel(struct environment_visit *v);
-/* A run that had entered is over; `modules` is what it said it imported (comma-separated, hostile),
- * or NULL. */
+/* A run that had entered is over (or was never submitted); `nest` is what the spec had, `modules`
+ * what it said it imported (comma-separated, hostile), or NULL. */
 void environment_left(struct environment_service *s, const char *name, const struct nest *nest,
                       const char *modules);
 
@@ -120,8 +126,7 @@ int environment_log_size(struct environment_service *s, const char *name, uint64
 long environment_log_read(struct environment_service *s, const char *name, uint64_t offset,
                           char *out, size_t cap, struct err *e);
 /* Calls `more` when the log has grown, and once with ended = true when the build has ended (at once
- * if there is none) or the environment is gone.  Never before this returns.  NULL: out of memory.
- */
+ * if there is none) or the environment is gone; never before this returns.  NULL: no memory. */
 struct log_follower *environment_log_follow(struct environment_service *s, const char *name,
                                             void (*more)(void *data, bool ended), void *data);
 void environment_log_unfollow(struct log_follower *f);
@@ -131,7 +136,8 @@ struct image_wanted {
     const char *name; /* what base_image will say */
     uint64_t input;   /* data/imports/<number> holds the archive */
 };
-/* Unpacks an archive in a sandbox; `done` follows with "" or with what went wrong. */
+/* Unpacks an archive in a sandbox; `done` follows with NULL or with what went wrong.  The archive
+ * is removed in any case.  ERR_INVALID: not a name.  ERR_EXISTS: it is being made. */
 int image_import(struct environment_service *s, const struct image_wanted *w,
                  void (*done)(void *data, const struct err *e), void *data, struct err *e);
 int image_list(struct environment_service *s,
@@ -139,6 +145,6 @@ int image_list(struct environment_service *s,
                void *data, struct err *e);
 /* ERR_NOT_FOUND; ERR_EXISTS: environments are built on it, e names them. */
 int image_remove(struct environment_service *s, const char *name, struct err *e);
-/* Removes every image that no environment uses and every layer nothing refers to. */
+/* Removes every image that no environment uses and every layer that nothing refers to. */
 int image_gc(struct environment_service *s,
              void (*done)(void *data, uint32_t removed, uint64_t bytes), void *data, struct err *e);

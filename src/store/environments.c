@@ -1,5 +1,6 @@
 /* environments: the records of environments.  Runs in the server, on the loop. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "store/internal.h"
 
@@ -99,6 +100,24 @@ void environment_record_finish(struct environment_record *r)
     for (size_t i = 0; i < TEXTS; i++)
         free(*text_of(r, i));
     *r = (struct environment_record){0};
+}
+
+int environment_record_copy(struct environment_record *to, const struct environment_record *from,
+                            struct err *e)
+{
+    bool failed = false;
+
+    *to = *from;
+    for (size_t i = 0; i < TEXTS; i++) {
+        const char *text = *text_of(from, i);
+
+        *text_of(to, i) = text != NULL ? strdup(text) : NULL;
+        failed |= text != NULL && *text_of(to, i) == NULL;
+    }
+    if (!failed)
+        return 0;
+    environment_record_finish(to);
+    return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
 }
 
 static void bind_record(sqlite3_stmt *st, const struct environment_record *r)

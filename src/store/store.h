@@ -45,6 +45,9 @@ struct environment_record {
     double build_seconds;
 };
 void environment_record_finish(struct environment_record *r); /* frees what it owns */
+/* Into a zeroed record. */
+int environment_record_copy(struct environment_record *to, const struct environment_record *from,
+                            struct err *e);
 
 /* ERR_EXISTS when the name is taken.  Fills r->id. */
 int store_environment_add(struct store *s, struct environment_record *r, struct err *e);
