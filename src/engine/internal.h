@@ -73,7 +73,7 @@ struct run {
     struct run *next; /* in the pool's queue */
     uint64_t taken_us;
     uint64_t waiting_since_us;
-    uint64_t discarded; /* bytes of output beyond the limit */
+    uint64_t discarded; /* bytes of output beyond the limit, or of a job of ours */
     size_t output_max;  /* bytes of one stream */
     uint32_t attempts;
     bool waits_for_start;    /* the job is sent when limits and network are in force */

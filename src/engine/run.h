@@ -60,7 +60,8 @@ struct run_spec {
     uint32_t network;      /* enum spawn_network (wire/spawn.h) */
     bool network_set;      /* the client named it */
     char **program;        /* a job of our own instead of code in a language (which may then be
-                              NULL): argv of at least 1 string, found on PATH; NULL otherwise */
+                              NULL): argv of at least 1 string, found on PATH; its output goes to
+                              on_output and is not kept; NULL otherwise */
     size_t nprogram;
     size_t max_file_size; /* bytes; larger outputs are skipped and reported */
     char *arena;          /* memory that data pointers above may point into, or NULL */

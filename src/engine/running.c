@@ -124,7 +124,12 @@ static bool read_output(struct run *run, int channel)
             on_closed_output(run, channel);
         return false;
     }
-    kept = keep_output(run, channel, en->input, (size_t)n);
+    /* What a job of ours prints is for whoever started it, as it comes, and nothing of it is kept.
+     */
+    if (run->spec->program != NULL)
+        run->discarded += (kept = (size_t)n);
+    else
+        kept = keep_output(run, channel, en->input, (size_t)n);
     if (kept > 0 && run->events.on_output != NULL)
         run->events.on_output(run->events.data, channel, en->input, kept);
     return (size_t)n == sizeof en->input;
@@ -134,6 +139,7 @@ static void end_flood(struct run *run)
 {
     run->result.outcome = RUN_SIGNALED;
     run->result.signal = SIGKILL;
+    run->result.limits_hit |= RUN_HIT_OUTPUT;
     finish(run);
 }
 

@@ -41,14 +41,17 @@ int build_log_open(struct build_log *l, struct build_log_name name, uint64_t lim
     return l->fd >= 0 ? 0 : err_set(e, ERR_UNAVAILABLE, errno, "open the log of the build");
 }
 
-/* Whole lines from the start of a buffer, until it has at most `keep` bytes; how many went. */
+/* Drops lines from the start of a buffer until it has at most `keep` bytes, and of a line that is
+ * longer whole characters; how many bytes went. */
 static size_t drop_lines(struct buf *b, size_t keep)
 {
     size_t drop = b->len > keep ? b->len - keep : 0;
     const char *end = drop > 0 ? memchr(b->data + drop, '\n', b->len - drop) : NULL;
 
-    if (end != NULL)
+    if (end != NULL && end + 1 < b->data + b->len)
         drop = (size_t)(end + 1 - b->data);
+    while (drop > 0 && drop < b->len && ((unsigned char)b->data[drop] & 0xc0) == 0x80)
+        drop++;
     buf_consume(b, drop);
     return drop;
 }
@@ -107,9 +110,6 @@ void build_log_note(struct build_log *l, const char *format, ...)
 const char *build_log_last(struct build_log *l)
 {
     drop_lines(&l->last, BUILD_LOG_LAST);
-    /* A single line may be longer than that. */
-    if (l->last.len > BUILD_LOG_LAST)
-        buf_consume(&l->last, l->last.len - BUILD_LOG_LAST);
     while (l->last.len > 0 && l->last.data[l->last.len - 1] == '\n')
         l->last.len--;
     if (buf_append(&l->last, "", 1) < 0)

@@ -174,7 +174,6 @@ static struct run_spec *describe(const struct build_task *t, const struct build_
     spec->network = c->make.network;
     spec->timeout_ms = rules->build_timeout_ms;
     spec->limits = rules->build_limits;
-    spec->limits.output_kb = 1; /* lines are passed on as they come; nothing is kept */
     spec->max_file_size = BUILD_FACTS_BYTES;
     spec->program = copy_strings(c->program, c->nprogram);
     spec->nprogram = spec->program != NULL ? c->nprogram : 0;
