@@ -87,7 +87,7 @@ def as_owner(call):
 
 
 class Nest:
-    """dunlin-init as pid 1 of a nest whose root is ``tree``; what a BUILD writes is lost.
+    """dunlin-init as pid 1 of a nest whose root is ``tree``; what a BUILD or a TOOL (into /image) writes is lost.
 
     ``files`` ({path: text, or a pathlib.Path that a link leads to}) lie over the tree; ``runtime`` is
     seen as /opt/dunlin.
@@ -151,6 +151,8 @@ class Nest:
             os.chmod(f"{stage}/dev/{name}", 0o666)
         os.mknod(stage + "/dev/tty", 0o20666, os.makedev(5, 0))
         os.chmod(stage + "/dev/tty", 0o666)
+        if kind == TOOL:
+            mount(f"{self.place}/written/upper", stage + "/image", None, 0x1000)
         mount(self.runtime, stage + "/opt/dunlin", None, 0x1000)
         mount(None, stage + "/opt/dunlin", None, 0x1000 | 0x20 | 1 | 2)
         return stage

@@ -168,6 +168,21 @@ static void add_prlimit(scmp_filter_ctx ctx, enum list list)
     check(r, "prlimit64");
 }
 
+/* What carries files says "not permitted" about device nodes and goes on. */
+static void refuse_devices(scmp_filter_ctx ctx)
+{
+    static const unsigned types[] = {S_IFCHR, S_IFBLK};
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mknodat), 1,
+                               SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, types[i])),
+              "mknodat");
+        check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mknod), 1,
+                               SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, types[i])),
+              "mknod");
+    }
+}
+
 static void add_common(scmp_filter_ctx ctx, enum list list)
 {
     add_rows(ctx, SCMP_ACT_ALLOW, seccomp_allowed);
@@ -199,6 +214,7 @@ static scmp_filter_ctx make_list(enum list list)
     add_rows(ctx, list == LIST_BUILD ? SCMP_ACT_ERRNO(0) : refused, seccomp_syncs);
     if (list == LIST_BUILD) {
         add_rows(ctx, SCMP_ACT_ALLOW, seccomp_build);
+        refuse_devices(ctx);
         add_no_audit(ctx);
         add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_build_prctls);
     } else {
