@@ -80,6 +80,14 @@ def test_a_module_beyond_the_time_budget_is_dropped_with_those_behind_it(tmp_pat
                    ).out == "(0.0, 0.0) 0\n"
 
 
+def test_a_sandbox_waits_for_a_zygote_that_still_imports():
+    files = {**VENV, f"{PACKAGES}/slow.py": "import time\ntime.sleep(6)\n"}
+    with Nest("/", nests.RUN, warm=True, files=files, modules="slow") as nest:
+        while nest.zygotes() == []:
+            time.sleep(0.01)
+        assert run(nest, "import slow; print(1)").out == "1\n"
+
+
 def test_a_module_that_ends_the_interpreter_costs_the_whole_list():
     with warm_nest(modules="good\ncloses\nbetter") as nest:
         result = run(nest, LOADED)

@@ -28,6 +28,10 @@
 
 /* The cgroup namespace follows once the child is in its own groups, so that it sees them as the
  * root. */
+#define FORK_TIMEOUT_MS   5000  /* a zygote that needs longer for one fork is stuck */
+#define IMPORT_TIMEOUT_MS 65000 /* one that still imports has a time limit of its own, a bit less  \
+                                 */
+
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
 
 static int write_file(const char *path, const char *text, struct err *e)
@@ -149,6 +153,7 @@ static _Noreturn void become_init(struct nest *nest, const struct build *b, int 
     int pair[2] = {-1, -1};
     char byte;
 
+    start.patience_ms = nest->zygotes.current.ready ? FORK_TIMEOUT_MS : IMPORT_TIMEOUT_MS;
     zygotes_close(&nest->zygotes, b->zygote);
     if (read(go, &byte, 1) != 1)
         _exit(1); /* the builder could not map our ids, and has told the spawner */

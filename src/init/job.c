@@ -27,8 +27,6 @@
 #include "init/supervise.h"
 #include "wire/nest.h"
 
-#define READY_TIMEOUT_MS 5000 /* a zygote that needs longer for one fork is stuck */
-
 #define CAP_BIT(cap) (1u << (cap))
 /* Until the job starts: write files as their owner (CHOWN, DAC_OVERRIDE), resize the storage
  * (SYS_ADMIN), make a cold child and give it up (SETUID, SETGID, SETPCAP). */
@@ -67,7 +65,7 @@ static void await_child(struct control *c, const struct job_start *start)
     int r;
 
     do
-        r = poll(fds, 3, READY_TIMEOUT_MS);
+        r = poll(fds, 3, start->patience_ms);
     while (r < 0 && errno == EINTR);
     if (r == 0)
         _exit(NEST_EXIT_ZYGOTE_STUCK);

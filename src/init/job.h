@@ -10,8 +10,9 @@
 #include "wire/nest.h"
 
 struct job_start {
-    int job;      /* our end of the socket to the interpreter that runs the job */
-    int job_peer; /* the other end, kept for a cold start; -1 when the zygote has it */
+    int job;         /* our end of the socket to the interpreter that runs the job */
+    int job_peer;    /* the other end, kept for a cold start; -1 when the zygote has it */
+    int patience_ms; /* warm: how long the zygote may take to give the child */
     int status;   /* warm: pipe on which the run's parent reports its end; -1 in a cold sandbox */
     int out, err; /* cold: what becomes the run's stdout and stderr; -1 when warm */
     const struct program *run;
