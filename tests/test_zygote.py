@@ -11,7 +11,7 @@ import time
 import pytest
 
 import nest as nests
-from nest import DIST, Nest
+from nest import DIST, JOB_RUNNER, Nest
 
 VERSION = "python%d.%d" % sys.version_info[:2]
 PACKAGES = f"/opt/venv/lib/{VERSION}/site-packages"
@@ -109,15 +109,17 @@ def test_an_interpreter_that_cannot_serve_is_told_from_one_that_is_slow():
 
 
 def test_a_worn_zygote_is_renewed_and_its_waiting_children_stay_good():
-    with warm_nest(forks=3, modules="good") as nest:
-        waiting = [nest.open(nests.WARM) for _ in range(3)]
+    with warm_nest(forks=4, modules="good") as nest:
+        waiting = [nest.open(nests.WARM) for _ in range(4)]
+        first = waiting.pop().run(main="main.py", files={"main.py": WHICH}).out
         end = time.monotonic() + 10
+        while run(nest, WHICH).out == first:
+            assert time.monotonic() < end
         while len(nest.zygotes()) != 4:  # the new one and three middle processes
             assert time.monotonic() < end, nest.zygotes()
             time.sleep(0.02)
-        first = {box.run(main="main.py", files={"main.py": WHICH}).out for box in waiting}
-        second = {run(nest, WHICH).out for _ in range(2)}
-        assert len(first) == len(second) == 1 and first != second
+        for box in waiting:
+            assert box.run(main="main.py", files={"main.py": WHICH}).out == first
         assert run(nest, LOADED).out.split() == ["good"]
 
 
@@ -139,3 +141,52 @@ def test_no_run_is_lost_while_zygotes_are_renewed():
         for _ in range(60):
             boxes = [nest.open(nests.WARM) for _ in range(4)]
             assert [box.run(main="main.py", files={"main.py": "print(1)"}).out for box in boxes] == ["1\n"] * 4
+
+
+HINTS = [
+    ("print(1)", None),
+    ("import sys, math", None),
+    ("import good", "good,good_child"),
+    ("import helper", "good,good_child"),
+    ("def f():\n    import good\nf()", "good,good_child"),
+    ("import good, sys; sys.exit(3)", "good,good_child"),
+    ("import good; 1 / 0", "good,good_child"),
+    ("import os, good; os._exit(0)", None),
+    ("import os, good; os.close(1); os.close(2)", "good,good_child"),
+    ("import sys; sys.modules.update({'x' * 40: sys, 'm\u00e9': sys, 'n' * 31: sys})", "n" * 31),
+    ("import sys; sys.modules.update({f'{\"n\" * 29}{i:02}': sys for i in range(60)})",
+     ",".join(f"{'n' * 29}{i:02}" for i in reversed(range(28, 60)))),
+]
+
+
+@pytest.fixture(scope="module")
+def bare():
+    with warm_nest() as nest:
+        yield nest
+
+
+@pytest.mark.parametrize("code,modules", HINTS)
+def test_a_run_says_which_modules_it_imported(bare, code, modules):
+    files = {"main.py": code, "helper.py": "import good\n"}
+    result = bare.open(nests.WARM).run(main="main.py", files=files)
+    assert result.modules == modules, result.err
+    argv = ["python3", "-u", "/opt/dunlin/python/runner.py"]
+    result = bare.open().run(argv, main="main.py", files=files, flags=JOB_RUNNER)
+    assert result.modules == ("math" if "math" in code else modules), result.err
+
+
+def test_modules_that_a_zygote_has_are_said_when_the_program_names_them():
+    with warm_nest(modules="better\ngood") as nest:
+        assert run(nest, "import good").modules == "good"
+        assert run(nest, "def f():\n    import better\n").modules == "better"
+        assert run(nest, "print(1)").modules is None
+
+
+@pytest.mark.parametrize("trick", [
+    "os.symlink('/etc/passwd', path)", "os.mkfifo(path)", "os.mkdir(path)",
+    "open(path, 'w').write('x' * 1025)", "open(path, 'w').truncate(1 << 40)", "open(path, 'w')",
+    "socket.socket(socket.AF_UNIX).bind(path)",
+])
+def test_a_hint_that_is_no_short_file_is_passed_over(bare, trick):
+    result = run(bare, f"import os, socket\npath = '/dev/shm/.modules'\n{trick}\nos._exit(5)")
+    assert (result.status, result.modules) == (5, None), result.err

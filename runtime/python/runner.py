@@ -1,12 +1,10 @@
 """The runner: takes one job and runs its ``main.py`` the way ``python main.py`` would.
 
-Called by the zygote's child (warm), or executed as ``python3 -u runner.py``
-in the work directory (cold).  It is
-inside the sandbox and locked in already; nothing here is a barrier.  The interpreter may be any
-from Python 3.8 on.  The job comes from init as one
-datagram, the payload of FRAME_JOB in src/wire/frame.h; before the user's code starts, and never
-after, the runner may send one word back: ``R`` ready, ``V`` + text when the static policy refuses
-the code.
+Called by the zygote's child (warm), or executed as ``python3 -u runner.py`` in the work directory
+(cold).  The interpreter may be any from Python 3.8 on.  It is inside the sandbox and locked in
+already; nothing here is a barrier.  The job comes from init as one datagram, the payload of
+FRAME_JOB in src/wire/frame.h; before the user's code starts, and never after, the runner may send
+one word back: ``R`` ready, ``V`` + text when the static policy refuses the code.
 """
 import _socket
 import atexit
@@ -18,6 +16,13 @@ HEAD = struct.Struct("=IIIIIIQ")  # struct frame_job
 FLAG_CHECK = 1  # evaluate the policy only
 JOB_MAX = 96 << 10  # FRAME_PAYLOAD_MAX
 REFUSAL_MAX = 2000  # bytes of text that init accepts
+HINT = "/dev/shm/.modules"  # FILES_HINT in src/init/files.h
+HINT_NAMES = 32  # and no longer than 31: their list is then at most FRAME_MODULES_MAX
+
+# Modules that every zygote has: not worth a hint.
+usual_modules = frozenset(sys.modules)
+# How many there were when the program began.
+modules_before = len(sys.modules)
 
 
 def make_main(path):
@@ -116,12 +121,15 @@ def status_of_exit(exc):
     return 1
 
 
-def execute(path, module):
-    """Run the file at ``path`` as ``__main__``; returns the exit status."""
+def execute(path, module, codes):
+    """Run the file at ``path`` as ``__main__``; returns the exit status.  Its code object is appended
+    to the list ``codes``."""
     try:
         with open(path, "rb") as f:
             source = f.read()
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        code = compile(source, path, "exec", dont_inherit=True)
+        codes.append(code)
+        exec(code, module.__dict__)
         return 0
     except SystemExit as exc:
         return status_of_exit(exc)
@@ -134,7 +142,47 @@ def execute(path, module):
         return 130 if isinstance(exc, KeyboardInterrupt) else 1
 
 
-def finish(status):
+def imported_modules(codes, work_dir):
+    """Names of modules that the program used, as text for a hint: "" if only usual ones.
+
+    First those that are imported and that the program's own code names, whoever imported them: a
+    zygote that has them already shall go on having them.  Then what is imported beyond that, which
+    finds what the program's own modules import; backwards, since a module is listed when its import is
+    complete, after what it needs itself.
+    """
+    modules, found = sys.modules, {}
+    for code in codes:
+        for name in code.co_names:
+            if name in modules and name not in usual_modules:
+                found[name] = None
+        for constant in code.co_consts:
+            if isinstance(constant, type(code)):
+                codes.append(constant)  # functions and classes: the loop comes to them
+    if len(modules) != modules_before:
+        for name in reversed(list(modules)[modules_before:]):
+            if "." not in name and name[0] != "_" and name not in usual_modules:
+                found[name] = None
+    names = []
+    for name in found:
+        path = getattr(modules[name], "__file__", None) or ""
+        if not path.startswith(work_dir) and name.isascii() and len(name) <= 31:
+            names.append(name)
+    return ",".join(names[:HINT_NAMES])
+
+
+def leave_hint(codes, work_dir):
+    """Leave the names where init looks for them.  Whatever goes wrong, the program has ended well."""
+    try:
+        text = imported_modules(codes, work_dir)
+        if text:
+            fd = os.open(HINT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.write(fd, text.encode())
+            os.close(fd)
+    except BaseException:
+        pass
+
+
+def finish(status, codes, work_dir):
     """What the interpreter does at its end, except for tearing modules down: threads, atexit, flush."""
     try:
         threading = sys.modules.get("threading")
@@ -152,6 +200,7 @@ def finish(status):
             pass
         except OSError:
             status = status or 120
+    leave_hint(codes, work_dir)
     # Closed first: whoever reads sees the end before this memory has been taken down.
     os.close(1)
     os.close(2)
@@ -176,8 +225,9 @@ def rehearse():
     _, main_file, _, _, args, job_env = parse(payload)
     world = sys.argv, getattr(sys, "orig_argv", None)
     set_world([os.fsencode(main_file), *args], job_env)
-    module = make_main(path)
-    execute(path, module)
+    codes = []
+    execute(path, make_main(path), codes)
+    imported_modules(codes, os.path.dirname(path))
     sys.argv = world[0]
     if world[1] is not None:
         sys.orig_argv = world[1]
@@ -202,7 +252,8 @@ def run(fd, work_dir):
     sys.path[0] = work_dir
     module = make_main(path)
     sys.modules["__main__"] = module
-    finish(execute(path, module))
+    codes = []
+    finish(execute(path, module, codes), codes, work_dir)
 
 
 if __name__ == "__main__":

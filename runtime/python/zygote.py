@@ -150,6 +150,7 @@ def main():
     del sys.path[0]  # our folder: what is imported from here on is the environment's
     for name in FREE_MODULES:
         import_module(name)
+    runner.usual_modules = frozenset(sys.modules)
     import_modules(names)
     os.close(MODULES_FD)
     sys.path.insert(0, HERE)
@@ -157,6 +158,7 @@ def main():
     runner.rehearse()
     if names:
         library.dunlin_arena_collapse(*map(ctypes.c_size_t, heap_range()))
+    runner.modules_before = len(sys.modules)
     runner.run(serve(library, work_dir), work_dir)
 
 

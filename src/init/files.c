@@ -277,3 +277,17 @@ void files_send(struct files *f, struct control *c, const struct files_wanted *w
     if (dir >= 0)
         collect_dir(&k, dir, "", 1);
 }
+
+void files_send_hint(struct control *c)
+{
+    _cleanup_fd_ int fd = open(FILES_HINT, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char text[FRAME_MODULES_MAX + 1];
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return;
+    n = read(fd, text, sizeof text);
+    if (n > 0 && (size_t)n <= FRAME_MODULES_MAX)
+        control_write(c, FRAME_MODULES, NULL, 0, text, (size_t)n);
+}

@@ -10,6 +10,9 @@
 #include "base/err.h"
 #include "base/limits.h"
 
+/* Where the runner leaves the names of the modules that the program imported. */
+#define FILES_HINT "/dev/shm/.modules"
+
 struct control;
 
 struct files_seen {
@@ -45,3 +48,7 @@ struct files_wanted {
 /* Sends the wanted regular files.  What is left out is reported with its reason.  Only called when
  * every process of the run is dead. */
 void files_send(struct files *f, struct control *c, const struct files_wanted *wanted);
+
+/* Sends FRAME_MODULES if the run has left a hint of a possible length.  Only called when every
+ * process of the run is dead. */
+void files_send_hint(struct control *c);

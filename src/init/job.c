@@ -196,6 +196,8 @@ static void report(struct control *c, struct job_state *job)
         end.flags |= FRAME_EXIT_WORKSPACE;
     control_write(c, FRAME_EXIT, &end, sizeof end, NULL, 0);
     files_send(&job->files, c, &wanted);
+    if (!job->start->root)
+        files_send_hint(c);
     control_write(c, FRAME_DONE, NULL, 0, NULL, 0);
     control_flush(c);
 }
