@@ -26,17 +26,13 @@
 #include "wire/frame.h"
 #include "wire/spawn.h"
 
-#define FORK_TIMEOUT_MS   5000  /* a zygote that needs longer for one fork is stuck */
-#define IMPORT_TIMEOUT_MS 65000 /* one that still imports has a time limit of its own, a bit less  \
-                                 */
+/* A zygote that needs longer for one fork is stuck; one that still imports has a limit of its own.
+ */
+#define FORK_TIMEOUT_MS   5000
+#define IMPORT_TIMEOUT_MS 65000
 
 /* The cgroup namespace follows once the child is in its own groups, so that it sees them as the
  * root. */
-#define FORK_TIMEOUT_MS 5000 /* a zygote that needs longer for one fork is stuck */
-#define IMPORT_TIMEOUT_MS                                                                          \
-    65000 /* one that still imports has a time limit of its own, a bit less                        \
-           */
-
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
 
 static int write_file(const char *path, const char *text, struct err *e)
