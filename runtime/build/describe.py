@@ -3,56 +3,61 @@
 usage: describe.py WORK_DIRECTORY STARTED
 
 Runs in the sandbox of the build, with the environment's own Python (3.8 or later), after the setup
-script.  STARTED is when the script started, in seconds since 1970.  It reads the records of the
+script.  STARTED is when the script started, in seconds since 1970.  (runtime/image uses its functions
+for images, whose own Python it does not start.)  It reads the records of the
 package managers itself where starting them would take longer than the rest of a small build.
 """
 
 import compileall
 import glob
+import importlib.util
+import itertools
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 
 COMPILE_SECONDS = 120
+UNUSED = ("test", "idlelib", "lib2to3", "ensurepip", "turtledemo", "site-packages", "dist-packages")
 MOST = 20000  # packages: more are no environment
 
 
 def dpkg():
     """What Debian's package database says is installed."""
-    fields = "${db:Status-Status}\t${Package}\t${Version}\n"
+    found = {}
+    for line in lines_of("/var/lib/dpkg/status"):
+        key, _, value = line.rstrip("\n").partition(": ")
+        if key in ("Package", "Status", "Version"):
+            found[key] = value
+        if key == "Version" and found.get("Status", "").endswith(" installed"):
+            yield found.get("Package", ""), value
+
+
+def lines_of(path):
+    """The lines of a text file; none where it cannot be read."""
     try:
-        run = subprocess.run(["dpkg-query", "-W", "-f", fields], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
-    except (OSError, subprocess.SubprocessError):
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                yield line
+    except OSError:
         return
-    for line in run.stdout.decode("utf-8", "replace").splitlines():
-        status, _, rest = line.partition("\t")
-        name, _, version = rest.partition("\t")
-        if status == "installed":
-            yield name, version
 
 
 def apk():
     """Alpine's packages: P: and V: lines in one record each."""
     name = None
-    try:
-        with open("/lib/apk/db/installed", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line.startswith("P:"):
-                    name = line[2:].strip()
-                elif line.startswith("V:") and name:
-                    yield name, line[2:].strip()
-    except OSError:
-        return
+    for line in lines_of("/lib/apk/db/installed"):
+        if line.startswith("P:"):
+            name = line[2:].strip()
+        elif line.startswith("V:") and name:
+            yield name, line[2:].strip()
 
 
-def pip():
-    """The distributions on this interpreter's path (PEP 376, PEP 566)."""
+def pip(folders):
+    """The distributions in these directories (PEP 376, PEP 566)."""
     seen = set()
-    for folder in sys.path:
+    for folder in folders:
         for path in sorted(glob.glob(glob.escape(folder) + "/*.dist-info/METADATA")
                            + glob.glob(glob.escape(folder) + "/*.egg-info/PKG-INFO")
                            + glob.glob(glob.escape(folder) + "/*.egg-info")):
@@ -65,16 +70,12 @@ def pip():
 def metadata(path):
     """Name and version at the head of a distribution's record; None where there are none."""
     found = {}
-    try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                key, colon, value = line.partition(":")
-                if not colon or len(found) == 2:
-                    break
-                if key in ("Name", "Version"):
-                    found[key] = value.strip()
-    except OSError:
-        pass  # the record may be a directory, which has a file of its own
+    for line in lines_of(path):
+        key, colon, value = line.partition(":")
+        if not colon or len(found) == 2:
+            break
+        if key in ("Name", "Version"):
+            found[key] = value.strip()
     return found.get("Name"), found.get("Version", "")
 
 
@@ -99,33 +100,54 @@ def conda():
             yield parts[0], parts[1]
 
 
-def compile_new(started):
-    """Compiles the modules that the script brought, since nothing can be written at run time.
+def compile_modules(started):
+    """Compiles the modules that nobody has compiled, since nothing can be written at run time.
 
-    Packagers do so themselves; this is for what was copied or unpacked.  Looks at the top of each
-    place for modules, where everything that is new shows.
+    Packagers compile what they install; this is for what the script copied or unpacked, and for the
+    standard library of images that come without.  Looks at the top of each place for modules, where
+    everything that is new shows.
     """
     deadline = time.monotonic() + COMPILE_SECONDS
+    library = os.path.dirname(os.path.dirname(json.__file__))
+    is_bare = not os.path.exists(importlib.util.cache_from_source(json.__file__))
     for folder in sys.path:
-        if not os.path.isdir(folder) or os.stat(folder).st_mtime < started:
+        is_library = is_bare and folder == library
+        if not os.path.isdir(folder) or not (is_library or os.stat(folder).st_mtime >= started):
             continue
         for item in sorted(os.scandir(folder), key=lambda item: item.name):
             if time.monotonic() > deadline:
                 return
-            if item.stat(follow_symlinks=False).st_ctime < started:
-                continue
-            if item.is_dir(follow_symlinks=False):
-                compileall.compile_dir(item.path, quiet=2, maxlevels=20)
-            elif item.name.endswith(".py"):
-                compileall.compile_file(item.path, quiet=2)
+            is_new = item.stat(follow_symlinks=False).st_ctime >= started
+            if (is_new or is_library) and item.name not in UNUSED:
+                compile_item(item)
+
+
+def compile_item(item):
+    """Compiles what a directory's entry holds; what cannot be compiled stays as it is."""
+    if item.is_dir(follow_symlinks=False):
+        compileall.compile_dir(item.path, quiet=2, maxlevels=20)
+    elif item.name.endswith(".py"):
+        compileall.compile_file(item.path, quiet=2)
+
+
+def expand(patterns):
+    """The directories that match."""
+    return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+
+
+def packages(folders):
+    """All packages, those of pip in these directories: [{"name", "version", "manager"}]."""
+    records = (("dpkg", dpkg()), ("apk", apk()), ("pip", pip(folders)), ("npm", npm()),
+               ("conda", conda()))
+    found = ({"name": name, "version": version, "manager": manager}
+             for manager, record in records for name, version in record)
+    return list(itertools.islice(found, MOST))
 
 
 def main(work, started):
-    packages = [{"name": name, "version": version, "manager": manager.__name__}
-                for manager in (dpkg, apk, pip, npm, conda) for name, version in manager()]
-    write(os.path.join(work, "packages.json"), packages[:MOST])
+    write(os.path.join(work, "packages.json"), packages(sys.path))
     write(os.path.join(work, "facts.json"), {"python": platform.python_version()})
-    compile_new(started)
+    compile_modules(started)
 
 
 def write(path, value):
