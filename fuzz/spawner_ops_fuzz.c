@@ -1,8 +1,8 @@
 /* sources: src/spawner/ops.c src/spawner/slot.c src/spawner/policy.c src/spawner/nest_process.c
  * src/spawner/work.c src/spawner/world.c src/spawner/layer.c src/spawner/loop.c src/spawner/idmap.c
- * src/spawner/pidfd.c src/spawner/execute.c src/spawner/cgroup.c src/spawner/cgroup_v1.c
- * src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c src/base/fd.c src/base/err.c
- * src/base/clock.c */
+ * src/spawner/pidfd.c src/spawner/attach.c src/spawner/execute.c src/spawner/cgroup.c
+ * src/spawner/cgroup_v1.c src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c
+ * src/base/fd.c src/base/err.c src/base/clock.c */
 /* Fuzzes the root process between a server and a nest that have both been taken over: whatever they
  * say and whenever, no slot serves two sandboxes at once, none is free while its group has members,
  * no limit passes its ceiling, and no descriptor is lost.

@@ -23,8 +23,10 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "spawner/attach.h"
 #include "spawner/layer.h"
 #include "spawner/nest_process.h"
+#include "spawner/network.h"
 #include "spawner/ops.h"
 #include "spawner/policy.h"
 #include "spawner/slot.h"
@@ -136,6 +138,7 @@ static int prepare(struct spawner *s, struct err *e)
         return -1;
     if (nest_process_prepare(s, e) < 0 || nest_process_start(s, 0, e) < 0)
         return -1;
+    attach_open(s);
     return spawner_watch(s, s->server, EVENT_SERVER, 0, e);
 }
 
@@ -158,6 +161,8 @@ static int dispatch(struct spawner *s, uint64_t data)
     case EVENT_SLOT:
         slot_died(s, number);
         return 0;
+    case EVENT_NETWORK:
+        return network_fd() >= 0 ? attach_read(s) : 0;
     case EVENT_WORKER:
         return s->worker.pid > 0 ? work_done(s) : 0;
     }
@@ -213,6 +218,7 @@ int main(void)
     }
     worker_stop(&spawner);
     nest_process_stop_all(&spawner);
+    network_close();
     if (spawner.cgroups != NULL)
         spawner.cgroups->sweep(spawner.base);
     return status;

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/fd.h"
+#include "spawner/attach.h"
 #include "spawner/nest_process.h"
 #include "spawner/policy.h"
 #include "spawner/slot.h"
@@ -82,6 +83,8 @@ static int do_start(struct spawner *s, const struct spawn_request *req, int fd)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("start: slot %u: %s", req->slot, e.text);
+    if (reply.error == 0 && req->network == SPAWN_NETWORK_BRIDGE)
+        return attach_begin(s, req->slot);
     return ops_answer(s, &reply);
 }
 
@@ -141,13 +144,18 @@ static bool names_slot(const struct spawner *s, const struct spawn_request *req)
     return slot != NULL && (LIVING & STATE(slot->state)) != 0 && !slot->closing;
 }
 
+static bool may_start(const struct spawner *s, const struct spawn_request *req)
+{
+    return names_slot(s, req) && !s->slots[req->slot].starting;
+}
+
 /* What may be asked, and when. */
 static const struct {
     int (*handler)(struct spawner *s, const struct spawn_request *req, int fd);
     bool (*is_permitted)(const struct spawner *s, const struct spawn_request *req);
 } operations[] = {
     [SPAWN_OPEN] = {do_open, names_nest},
-    [SPAWN_START] = {do_start, names_slot},
+    [SPAWN_START] = {do_start, may_start},
     [SPAWN_USAGE] = {do_usage, names_slot},
     [SPAWN_CLOSE] = {do_close, names_slot},
     [SPAWN_PING] = {do_ping, names_nest},

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "spawner/attach.h"
 #include "wire/nest.h"
 
 static void push_free(struct spawner *s, uint32_t number)
@@ -167,6 +168,8 @@ int slot_built(struct spawner *s, uint32_t nest, const struct nest_reply *reply,
     }
     if (slot->closing)
         kill_sandbox(slot);
+    else
+        attach_built(s, reply->slot);
     return 0;
 }
 
@@ -177,6 +180,7 @@ void slot_died(struct spawner *s, uint32_t number)
     if (slot->pidfd >= 0)
         spawner_unwatch(s, slot->pidfd);
     fd_close(&slot->pidfd);
+    attach_end(s, number);
     if (slot->closing)
         start_draining(s, slot);
     else
@@ -188,6 +192,7 @@ void slot_close(struct spawner *s, uint32_t number)
     struct slot *slot = &s->slots[number];
 
     slot->closing = true;
+    attach_end(s, number);
     if (slot->state == SLOT_OPEN)
         kill_sandbox(slot);
     else if (slot->state == SLOT_DEAD)

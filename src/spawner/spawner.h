@@ -22,7 +22,8 @@ enum slot_state {
 
 struct slot {
     enum slot_state state;
-    bool closing; /* the server has closed it */
+    bool closing;  /* the server has closed it */
+    bool starting; /* a start waits for the network */
     uint32_t nest;
     enum spawn_nest_kind nest_kind; /* of the nest that it was opened in, */
     uint32_t network;               /* and the most that this one may have */
@@ -97,6 +98,7 @@ struct spawner {
     uint32_t nslots; /* made so far */
     uint32_t first_free, last_free;
     uint32_t ndraining;
+    uint64_t network_us; /* when the network process was started last */
 };
 
 #define SLOT_NONE UINT32_MAX
@@ -104,7 +106,14 @@ struct spawner {
 #define SPAWNER_LOCK_FD 4 /* the instance's lock: nobody else cleans up while it is open */
 
 /* What epoll tells us about. */
-enum spawner_event { EVENT_SERVER, EVENT_NEST_SOCK, EVENT_NEST_PIDFD, EVENT_SLOT, EVENT_WORKER };
+enum spawner_event {
+    EVENT_SERVER,
+    EVENT_NEST_SOCK,
+    EVENT_NEST_PIDFD,
+    EVENT_SLOT,
+    EVENT_WORKER,
+    EVENT_NETWORK
+};
 
 /* `number` is that of the nest or slot. */
 int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,

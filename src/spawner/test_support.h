@@ -14,7 +14,7 @@
 #include "base/fd.h"
 #include "spawner/spawner.h"
 #include "spawner/test_cgroups.h"
-#include "spawner/test_worker.h"
+#include "spawner/test_processes.h"
 
 static bool test_watch_fails; /* the next time */
 static struct spawner test_spawner;

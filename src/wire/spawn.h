@@ -2,8 +2,9 @@
  *
  * One SEQPACKET socket.  The first message is a struct spawn_config, sent while the server still is
  * the operator's own trusted process.  Every later message is one struct spawn_request, answered in
- * order by one struct spawn_reply (SPAWN_CLOSE has none).  Numbers only: no path, no text, nothing
- * that a client chose.  A message of any other size or kind is fatal to the sender. */
+ * order, but where it says otherwise, by one struct spawn_reply (SPAWN_CLOSE has none).  Numbers
+ * only: no path, no text, nothing that a client chose.  A message of any other size or kind is
+ * fatal to the sender. */
 #pragma once
 
 #include <stdint.h>
@@ -95,7 +96,9 @@ enum spawn_host_layer {
 enum spawn_op {
     SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr.  EAGAIN:
                        try again; ESHUTDOWN: the nest of a build has died for good */
-    SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero */
+    SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero.  With
+                       SPAWN_NETWORK_BRIDGE the reply may come after others; match the slot.
+                       ERANGE: beyond a ceiling */
     SPAWN_USAGE,    /* slot -> counters since SPAWN_START */
     SPAWN_CLOSE,    /* slot: kill, destroy, reuse; no reply */
     SPAWN_PING,     /* -> an empty reply: the spawner is alive and nest 0 answers */

@@ -1,0 +1,123 @@
+/* attach: asks the network process for links and passes its answers on.
+ *
+ * Runs in the spawner, as root.  A sandbox is named by its pidfd only, so a link can never go to a
+ * process that has taken its number. */
+#include "spawner/attach.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "spawner/network.h"
+#include "spawner/ops.h"
+#include "spawner/pidfd.h"
+
+#define REOPEN_PAUSE_US 5000000 /* a network process that dies is not replaced more often */
+
+void attach_open(struct spawner *s)
+{
+    struct err e = {0};
+
+    if (s->config.network == SPAWN_NETWORK_NONE)
+        return;
+    s->network_us = clock_now_us();
+    if (network_open(&s->config, s->base, &e) < 0 ||
+        spawner_watch(s, network_fd(), EVENT_NETWORK, 0, &e) < 0)
+        spawner_say("%s", e.text);
+}
+
+/* The one reply to a start. */
+static int reply_to_start(struct spawner *s, uint32_t number, int error, const char *text)
+{
+    struct spawn_reply reply = {.op = SPAWN_START,
+                                .slot = number,
+                                .error = error,
+                                .cgroup = s->cgroups->version,
+                                .nest = s->slots[number].nest};
+
+    s->slots[number].starting = false;
+    snprintf(reply.text, sizeof reply.text, "%s", text);
+    return ops_answer(s, &reply);
+}
+
+/* The network namespace of the slot's init. */
+static int open_namespace(int pidfd, struct err *e)
+{
+    pid_t pid = pidfd_pid(pidfd);
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_CLOSED, errno, "open the network of a sandbox");
+    /* Safe because: it lived after the number had been used, so the number was its own. */
+    if (pid > 0 && pidfd_is_alive(pidfd))
+        return fd;
+    close(fd);
+    return err_set(e, ERR_CLOSED, ESRCH, "the sandbox has ended");
+}
+
+static int ask(struct spawner *s, uint32_t number)
+{
+    struct err e = {0};
+    _cleanup_fd_ int netns = open_namespace(s->slots[number].pidfd, &e);
+
+    if (netns >= 0 && network_fd() < 0 && clock_now_us() - s->network_us > REOPEN_PAUSE_US)
+        attach_open(s);
+    if (netns >= 0 && network_attach(number, netns, &e) == 0)
+        return 0;
+    return reply_to_start(s, number, e.errnum != 0 ? e.errnum : ENETDOWN, e.text);
+}
+
+int attach_begin(struct spawner *s, uint32_t number)
+{
+    struct slot *slot = &s->slots[number];
+
+    slot->starting = true;
+    switch (slot->state) {
+    case SLOT_OPENING:
+        return 0; /* its init may be ready before the nest has told us: attach_built() follows */
+    case SLOT_OPEN:
+        return ask(s, number);
+    default:
+        return reply_to_start(s, number, ESRCH, "the sandbox has ended");
+    }
+}
+
+void attach_built(struct spawner *s, uint32_t number)
+{
+    if (s->slots[number].starting)
+        ask(s, number); /* a server that is gone is noticed at its socket */
+}
+
+void attach_end(struct spawner *s, uint32_t number)
+{
+    if (!s->slots[number].starting)
+        return;
+    network_detach(number);
+    reply_to_start(s, number, ESRCH, "the sandbox has ended");
+}
+
+int attach_read(struct spawner *s)
+{
+    char text[NETWORK_TEXT];
+    int error, r;
+    uint32_t number;
+
+    while ((r = network_read(&number, &error, text)) > 0) {
+        if (number < s->nslots && s->slots[number].starting &&
+            reply_to_start(s, number, error, text) < 0)
+            return -1;
+    }
+    if (r == 0)
+        return 0;
+    spawner_say("the network process has ended");
+    if (clock_now_us() - s->network_us > REOPEN_PAUSE_US)
+        attach_open(s);
+    return 0;
+}
