@@ -10,13 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 #include "spawner/network.h"
 #include "spawner/ops.h"
 #include "spawner/pidfd.h"
-
-#define REOPEN_PAUSE_US 5000000 /* a network process that dies is not replaced more often */
 
 void attach_open(struct spawner *s)
 {
@@ -24,7 +21,6 @@ void attach_open(struct spawner *s)
 
     if (s->config.network == SPAWN_NETWORK_NONE)
         return;
-    s->network_us = clock_now_us();
     if (network_open(&s->config, s->base, &e) < 0 ||
         spawner_watch(s, network_fd(), EVENT_NETWORK, 0, &e) < 0)
         spawner_say("%s", e.text);
@@ -67,8 +63,6 @@ static int ask(struct spawner *s, uint32_t number)
     struct err e = {0};
     _cleanup_fd_ int netns = open_namespace(s->slots[number].pidfd, &e);
 
-    if (netns >= 0 && network_fd() < 0 && clock_now_us() - s->network_us > REOPEN_PAUSE_US)
-        attach_open(s);
     if (netns >= 0 && network_attach(number, netns, &e) == 0)
         return 0;
     return reply_to_start(s, number, e.errnum != 0 ? e.errnum : ENETDOWN, e.text);
@@ -106,18 +100,13 @@ void attach_end(struct spawner *s, uint32_t number)
 int attach_read(struct spawner *s)
 {
     char text[NETWORK_TEXT];
-    int error, r;
     uint32_t number;
+    int error;
 
-    while ((r = network_read(&number, &error, text)) > 0) {
+    while (network_read(&number, &error, text) == 1) {
         if (number < s->nslots && s->slots[number].starting &&
             reply_to_start(s, number, error, text) < 0)
             return -1;
     }
-    if (r == 0)
-        return 0;
-    spawner_say("the network process has ended");
-    if (clock_now_us() - s->network_us > REOPEN_PAUSE_US)
-        attach_open(s);
     return 0;
 }

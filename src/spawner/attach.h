@@ -3,8 +3,8 @@
 
 #include "spawner/spawner.h"
 
-/* Starts the network process if anybody may have a network.  Without one, every start that asks for
- * it is answered with the reason. */
+/* Gets ready for networks if anybody may have one.  Where there can be none, every start that asks
+ * for it is answered with the reason. */
 void attach_open(struct spawner *s);
 
 /* The slot's limits are in force; it shall have a link.  The reply follows, once. */
@@ -16,5 +16,5 @@ void attach_built(struct spawner *s, uint32_t number);
 /* The slot's sandbox has ended, or is not wanted any more: a start that waits is answered. */
 void attach_end(struct spawner *s, uint32_t number);
 
-/* The network process has said something, or has died.  -1 when the server is gone. */
+/* The network process has said something.  -1 when the server is gone. */
 int attach_read(struct spawner *s);

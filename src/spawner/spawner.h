@@ -98,7 +98,6 @@ struct spawner {
     uint32_t nslots; /* made so far */
     uint32_t first_free, last_free;
     uint32_t ndraining;
-    uint64_t network_us; /* when the network process was started last */
 };
 
 #define SLOT_NONE UINT32_MAX
