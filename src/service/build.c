@@ -202,9 +202,17 @@ static void on_line(void *data, int stream, const char *line, size_t len)
 {
     struct build *b = data;
 
+    if (b->environment != NULL)
+        build_log_output(&b->log, line, len);
+}
+
+static void on_pause(void *data)
+{
+    struct build *b = data;
+
     if (b->environment == NULL)
         return;
-    build_log_output(&b->log, line, len);
+    build_log_flush(&b->log);
     environment_tell_followers(b->environment, false);
 }
 
@@ -250,6 +258,7 @@ static int start_script(struct build *b, const char *key, struct err *e)
         .file_data = r->setup_script,
         .what = "the setup script",
         .on_line = on_line,
+        .on_pause = on_pause,
         .on_done = on_task_done,
         .data = b,
     };

@@ -19,20 +19,18 @@ enum { OUTSIDE, AFTER_ESCAPE, IN_SEQUENCE, IN_STRING };
 static void emit(struct build_lines *l)
 {
     _cleanup_buf_ struct buf clean;
-    size_t whole;
+    size_t whole = l->len, valid;
     bool incomplete = false;
 
-    /* A line that was cut must not end within a character: its beginning waits for the rest. */
-    whole = l->len;
-    if (l->len == sizeof l->text) {
-        size_t valid = utf8_valid_prefix(l->text, l->len, &incomplete);
-
-        if (incomplete && valid > 0)
-            whole = valid;
-    }
     buf_init(&clean, 0);
-    if (utf8_append(&clean, l->text, whole) == 0)
-        l->each(l->data, l->stream, clean.data != NULL ? clean.data : "", clean.len);
+    valid = utf8_valid_prefix(l->text, l->len, &incomplete);
+    /* A line that was cut must not end within a character: its beginning waits for the rest. */
+    if (l->len == sizeof l->text && incomplete && valid > 0)
+        whole = valid;
+    if (valid >= whole)
+        l->each(l->data, l->stream, l->text, whole);
+    else if (utf8_append(&clean, l->text, whole) == 0)
+        l->each(l->data, l->stream, clean.data, clean.len);
     memmove(l->text, l->text + whole, l->len - whole);
     l->len -= whole;
 }

@@ -36,6 +36,7 @@ static int open_log(struct build_log_name name, int flags)
 int build_log_open(struct build_log *l, struct build_log_name name, uint64_t limit, struct err *e)
 {
     *l = (struct build_log){.limit = limit, .fd = open_log(name, O_WRONLY | O_CREAT | O_TRUNC)};
+    buf_init(&l->head, 0);
     buf_init(&l->tail, 0);
     buf_init(&l->last, 0);
     return l->fd >= 0 ? 0 : err_set(e, ERR_UNAVAILABLE, errno, "open the log of the build");
@@ -62,32 +63,45 @@ static void write_bytes(struct build_log *l, const char *bytes, size_t len)
         l->size += len;
 }
 
-void build_log_line(struct build_log *l, const char *line, size_t len)
+/* The time, a blank, the line. */
+static int append_line(struct buf *b, const struct build_log *l, const char *line, size_t len)
 {
-    char time[32];
-    _cleanup_buf_ struct buf text;
+    if (buf_reserve(b, strlen(l->time) + len + 2) < 0)
+        return -1;
+    buf_append_str(b, l->time);
+    buf_append(b, " ", 1);
+    buf_append(b, line, len);
+    return buf_append(b, "\n", 1);
+}
 
-    buf_init(&text, 0);
-    clock_format_utc(clock_wall_us(), time);
-    if (buf_printf(&text, "%s ", time) < 0 || buf_append(&text, line, len) < 0 ||
-        buf_append(&text, "\n", 1) < 0)
-        return;
-    if (l->tail.len == 0 && l->size + text.len <= l->limit / 2) {
-        write_bytes(l, text.data, text.len);
-        return;
-    }
-    if (buf_append(&l->tail, text.data, text.len) < 0) {
-        l->left_out += text.len;
+static void add_line(struct build_log *l, const char *line, size_t len)
+{
+    size_t size;
+
+    if (l->time[0] == '\0')
+        clock_format_utc(clock_wall_us(), l->time);
+    size = strlen(l->time) + len + 2;
+    if (l->tail.len == 0 && l->size + l->head.len + size <= l->limit / 2) {
+        append_line(&l->head, l, line, len);
         return;
     }
+    if (append_line(&l->tail, l, line, len) < 0)
+        l->left_out += size;
     /* Only now and then, because it moves the whole buffer. */
     if (l->tail.len > l->limit)
         l->left_out += drop_lines(&l->tail, l->limit / 2);
 }
 
+void build_log_flush(struct build_log *l)
+{
+    write_bytes(l, l->head.data, l->head.len);
+    buf_consume(&l->head, l->head.len);
+    l->time[0] = '\0';
+}
+
 void build_log_output(struct build_log *l, const char *line, size_t len)
 {
-    build_log_line(l, line, len);
+    add_line(l, line, len);
     if (buf_append(&l->last, line, len) < 0 || buf_append(&l->last, "\n", 1) < 0 ||
         l->last.len > 4 * BUILD_LOG_LAST)
         drop_lines(&l->last, BUILD_LOG_LAST);
@@ -103,8 +117,10 @@ void build_log_note(struct build_log *l, const char *format, ...)
     va_start(args, format);
     n = vsnprintf(text + prefix, sizeof text - prefix, format, args);
     va_end(args);
-    if (n >= 0)
-        build_log_line(l, text, strlen(text));
+    if (n < 0)
+        return;
+    add_line(l, text, strlen(text));
+    build_log_flush(l);
 }
 
 const char *build_log_last(struct build_log *l)
@@ -127,6 +143,7 @@ void build_log_close(struct build_log *l)
 {
     if (l->fd < 0)
         return;
+    build_log_flush(l);
     l->left_out += drop_lines(&l->tail, (size_t)(l->limit / 2));
     if (l->left_out > 0) {
         char words[80];
@@ -136,6 +153,7 @@ void build_log_close(struct build_log *l)
         write_bytes(l, words, strlen(words));
     }
     write_bytes(l, l->tail.data, l->tail.len);
+    buf_finish(&l->head);
     buf_finish(&l->tail);
     buf_finish(&l->last);
     fd_close(&l->fd);
@@ -183,6 +201,7 @@ void build_log_append(struct build_log_name name, const char *words)
 {
     struct build_log l = {.fd = open_log(name, O_WRONLY | O_CREAT | O_APPEND), .limit = UINT64_MAX};
 
+    buf_init(&l.head, 0);
     buf_init(&l.tail, 0);
     buf_init(&l.last, 0);
     build_log_note(&l, "%s", words);

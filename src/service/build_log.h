@@ -19,18 +19,20 @@ struct build_log {
     int fd; /* -1: closed */
     uint64_t size;
     uint64_t limit;    /* of the file: its head is the first half, its tail the rest */
-    struct buf tail;   /* not written yet; kept while the build goes on */
+    char time[32];     /* of the lines until the next flush, "" before the first */
+    struct buf head;   /* not written yet: until the next flush */
+    struct buf tail;   /* not written yet: until the end of the build */
     uint64_t left_out; /* bytes between head and tail */
     struct buf last;   /* lines of the script itself, without times */
 };
 
 /* Starts an empty one in place of an older. */
 int build_log_open(struct build_log *l, struct build_log_name name, uint64_t limit, struct err *e);
-/* Adds one line with the time. */
-void build_log_line(struct build_log *l, const char *line, size_t len);
-/* The same for a line of the script, which build_log_last() shows. */
+/* Adds a line of the script's output.  Scripts print millions: it is written with the next flush,
+ * and lines between two flushes have one time. */
 void build_log_output(struct build_log *l, const char *line, size_t len);
-/* A line of our own: "dunlin: ...". */
+void build_log_flush(struct build_log *l);
+/* A line of our own: "dunlin: ...".  Flushes. */
 void build_log_note(struct build_log *l, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Writes the tail.  Accepts a closed one. */

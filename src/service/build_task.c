@@ -26,6 +26,7 @@ struct build_task {
     struct build_lines lines[STREAMS];
     struct build_task_result result;
     uint64_t started_us;
+    void (*on_pause)(void *data);
     void (*on_done)(void *data, struct build_task_result *result);
     void *data;
 };
@@ -111,6 +112,7 @@ static void on_run_done(void *data, struct run_result *r)
     t->run = NULL;
     for (int i = STDOUT; i <= STDERR; i++)
         build_lines_end(&t->lines[i]);
+    t->on_pause(t->data);
     t->result.ok = r->outcome == RUN_EXITED && r->exit_code == 0 && t->cancelled == NULL;
     if (t->cancelled != NULL)
         snprintf(t->result.reason, sizeof t->result.reason, "%s", t->cancelled);
@@ -125,8 +127,10 @@ static void on_output(void *data, int stream, const char *bytes, size_t len)
 {
     struct build_task *t = data;
 
-    if (stream == STDOUT || stream == STDERR)
-        build_lines_feed(&t->lines[stream], bytes, len);
+    if (stream != STDOUT && stream != STDERR)
+        return;
+    build_lines_feed(&t->lines[stream], bytes, len);
+    t->on_pause(t->data);
 }
 
 /* The run that waits in it has been told, and that is where the task goes on. */
@@ -222,6 +226,7 @@ struct build_task *build_task_start(struct environment_service *s,
     }
     t->service = s;
     t->what = c->what;
+    t->on_pause = c->on_pause;
     t->on_done = c->on_done;
     t->data = c->data;
     t->started_us = clock_now_us();

@@ -32,6 +32,7 @@ struct build_task_config {
     size_t nenv;
     const char *what; /* "the setup script": begins the reason of a failure.  Static */
     build_line *on_line;
+    void (*on_pause)(void *data); /* after some lines: a good moment to write them */
     /* Once, when nothing of it is left but the layer; the task is then gone.  The layer is complete
      * when the result is ok, and may or may not be on the disk otherwise. */
     void (*on_done)(void *data, struct build_task_result *result);

@@ -23,6 +23,7 @@ struct image_wait {
     struct image_job *job;
     struct image_wait *next;
     build_line *on_line;
+    void (*on_pause)(void *data);
     void (*on_done)(void *data, const char *reason);
     void *data;
 };
@@ -141,6 +142,16 @@ static void on_line(void *data, int stream, const char *line, size_t len)
     for (struct image_wait *w = j->waits; w != NULL; w = w->next) {
         if (w->on_line != NULL)
             w->on_line(w->data, stream, line, len);
+    }
+}
+
+static void on_pause(void *data)
+{
+    struct image_job *j = data;
+
+    for (struct image_wait *w = j->waits; w != NULL; w = w->next) {
+        if (w->on_pause != NULL)
+            w->on_pause(w->data);
     }
 }
 
@@ -282,6 +293,7 @@ static int start_task(struct image_job *j, struct err *e)
         .nenv = fill_environment(t, text, env),
         .what = "the tool",
         .on_line = on_line,
+        .on_pause = on_pause,
         .on_done = on_task_done,
         .data = j,
     };
@@ -326,17 +338,13 @@ static void on_tools(void *data, const char *reason)
         fail(j, &e);
 }
 
-static void on_tools_line(void *data, int stream, const char *line, size_t len)
-{
-    on_line(data, stream, line, len);
-}
-
 static int start_image(struct image_job *j, struct err *e)
 {
     struct environment_service *s = j->service;
     const struct image_wanted_job tools = {.kind = IMAGE_JOB_TOOLS,
                                            .name = "",
-                                           .on_line = on_tools_line,
+                                           .on_line = on_line,
+                                           .on_pause = on_pause,
                                            .on_done = on_tools,
                                            .data = j};
     struct layer_record layer = {0};

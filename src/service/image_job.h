@@ -38,7 +38,8 @@ struct image_wanted_job {
     enum image_job_kind kind;
     const char *name;    /* of the image, "" for what the host gives */
     uint64_t input;      /* the archive that is imported */
-    build_line *on_line; /* what the tools print; may be NULL */
+    build_line *on_line; /* what the tools print; may be NULL, together with on_pause */
+    void (*on_pause)(void *data);
     /* Once, later: NULL when the layer is there, else why not (valid during the call). */
     void (*on_done)(void *data, const char *reason);
     void *data;
