@@ -265,8 +265,6 @@ static const char *argument_of(const struct image_job *j)
 {
     const char *colon = strchr(j->name, ':');
 
-    if (j->kind == IMAGE_JOB_IMPORT)
-        return "/input";
     return j->kind == IMAGE_JOB_DEBOOTSTRAP && colon != NULL ? colon + 1 : j->name;
 }
 
@@ -286,7 +284,7 @@ static int start_task(struct image_job *j, struct err *e)
                  .target_mb = s->rules.build_disk_mb,
                  .input = j->kind == IMAGE_JOB_IMPORT ? j->input : 0},
         .program = program,
-        .nprogram = 3,
+        .nprogram = j->kind == IMAGE_JOB_IMPORT ? 2 : 3, /* the archive is always /input */
         .file_name = has_auth ? "auth.json" : NULL,
         .file_data = s->config.registry_auth,
         .env = env,
