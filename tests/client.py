@@ -133,6 +133,8 @@ def read_events(chunks, start):
             block, pending = pending.split(b"\n\n", 1)
             fields = [line.split(": ", 1) for line in block.decode().split("\n")
                       if line and not line.startswith(":")]
+            if not fields:
+                continue  # a comment, to keep the connection alive
             data = "\n".join(value for key, value in fields if key == "data")
             name = next((value for key, value in fields if key == "event"), "message")
             yield Event(name, json.loads(data), time.monotonic() - start)
@@ -163,13 +165,13 @@ def together(jobs):
     return results
 
 
-def send_and_hold(port, body, key=None):
-    """Sends POST /execute on a socket of its own and returns the socket without reading.
+def send_and_hold(port, body, key=None, path="/execute"):
+    """Sends POST `path` on a socket of its own and returns the socket without reading.
 
     Closing it is what a client does that goes away.
     """
     data = json.dumps(body).encode()
-    lines = ["POST /execute HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json",
+    lines = [f"POST {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Content-Type: application/json",
              f"Content-Length: {len(data)}"]
     if key is not None:
         lines.append(f"X-Api-Key: {key}")

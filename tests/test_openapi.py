@@ -24,8 +24,8 @@ def routes():
 
 
 def test_the_description_has_exactly_the_routes_of_the_table():
-    described = {(method.upper(), path)
-                 for path, item in document()["paths"].items() for method in item}
+    described = {(method.upper(), path) for path, item in document()["paths"].items()
+                 for method in item if method != "parameters"}
     served = {(method, path) for method, path, _ in routes() if path not in PAGES}
     assert described == served
 
@@ -47,6 +47,18 @@ def test_every_answer_of_a_run_is_described(client):
     assert answer.body.keys() <= schema["properties"].keys()
     refused = client.run("print(1)", environment="no-such")
     assert refused.body.keys() == set(schema["required"])
+
+
+def test_every_environment_and_image_is_described(client):
+    schemas = document()["components"]["schemas"]
+    for answer in (client.get("/environments/default"),
+                   client.post({"name": "openapi-1", "setup_script": "true"},
+                               "/environments?wait=false")):
+        assert answer.body.keys() == set(schemas["Environment"]["required"])
+        assert answer.body.keys() == schemas["Environment"]["properties"].keys()
+    client.request("DELETE", "/environments/openapi-1")
+    for image in client.get("/images")["images"]:
+        assert image.keys() == set(schemas["Image"]["required"])
 
 
 def test_every_answer_of_health_is_described(client):

@@ -21,13 +21,18 @@ static const char *const status_names[] = {
     [ENVIRONMENT_FAILED] = "failed",
 };
 
-/* The built-in environment has no record. */
-static const struct environment_record built_in = {
-    .name = (char *)ENVIRONMENT_DEFAULT,
-    .description = (char *)"内置环境 (the built-in environment)",
-    .base = (char *)"host",
-    .status = ENVIRONMENT_READY,
-};
+/* The built-in environment was not made by anybody's words; these are ours. */
+static struct environment_record describe_built_in(const struct environment_record *r)
+{
+    return (struct environment_record){
+        .name = (char *)ENVIRONMENT_DEFAULT,
+        .description = (char *)"内置环境 (the built-in environment)",
+        .base = (char *)"host",
+        .status = ENVIRONMENT_READY,
+        .network = r ? r->network : NULL,
+        .last_used = r ? r->last_used : NULL,
+    };
+}
 
 struct writer {
     struct buf *out;
@@ -206,7 +211,8 @@ static void put_use(struct writer *w, const struct environment_view *v,
 int environment_append(struct buf *out, const struct environment_view *v, const char *log,
                        size_t log_len)
 {
-    const struct environment_record *r = v->record ? v->record : &built_in;
+    const struct environment_record own = describe_built_in(v->record);
+    const struct environment_record *r = v->built_in ? &own : v->record;
     struct writer w = {.out = out};
     if (buf_append_str(out, "{") < 0)
         return -1;
@@ -220,7 +226,7 @@ int environment_append(struct buf *out, const struct environment_view *v, const 
 
 const char *environment_status_name(const struct environment_view *v)
 {
-    return status_names[v->record ? v->record->status : ENVIRONMENT_READY];
+    return status_names[v->built_in ? ENVIRONMENT_READY : v->record->status];
 }
 
 /* -- packages -- */

@@ -380,14 +380,21 @@ void image_request_decode(struct environment_request *ret, char *body, size_t le
     decode_body(&d, body, len, decode_imported);
 }
 
-/* What was sent as this member, as far as the service can refuse it. */
+/* What was sent as this member, if it is a text that the service judges. */
 static const char *sent_as(const struct environment_wanted *w, const char *name)
 {
-    if (strcmp(name, "setup_script") == 0)
-        return w->setup_script;
-    if (strcmp(name, "network") == 0)
-        return w->network;
-    return strcmp(name, "build_network") == 0 ? w->build_network : NULL;
+    const struct {
+        const char *name, *text;
+    } members[] = {
+        {"setup_script", w->setup_script},     {"network", w->network},
+        {"build_network", w->build_network},   {"base_image", w->base_image},
+        {"python_version", w->python_version},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (strcmp(members[i].name, name) == 0)
+            return members[i].text;
+    }
+    return NULL;
 }
 
 void environment_request_refuse(struct environment_request *q, const char *name, const char *words)

@@ -83,8 +83,8 @@ static int status_of(const struct err *e)
     case ERR_NOT_FOUND:
         return 404;
     case ERR_EXISTS:
-        return 409;
     case ERR_LIMIT:
+        return 409;
     case ERR_UNAVAILABLE:
         return 503;
     default:
@@ -96,7 +96,7 @@ void error_reply_failure(struct http_request *r, const char *prefix, const struc
 {
     char text[sizeof e->text + 80];
     int status = status_of(e);
-    snprintf(text, sizeof text, "%s%s", status < 500 ? "" : prefix, e->text);
+    snprintf(text, sizeof text, "%s%s", status < 409 ? "" : prefix, e->text);
     if (status == 503)
         http_add_header(r, "Retry-After", "30");
     error_reply_str(r, status, text);
@@ -113,14 +113,18 @@ void error_reply_unauthorized(struct http_request *r)
 
 void error_reply_turned_away(struct http_request *r, const struct err *e, unsigned retry_after_s)
 {
-    char text[sizeof e->text + 160], seconds[16];
-    if (e->code == ERR_LIMIT) {
+    if (e->code == ERR_LIMIT)
         error_reply_str(r, 422, e->text);
-        return;
-    }
+    else
+        error_reply_busy(r, e->text, retry_after_s);
+}
+
+void error_reply_busy(struct http_request *r, const char *why, unsigned retry_after_s)
+{
+    char text[sizeof((struct err *)0)->text + 160], seconds[16];
     snprintf(seconds, sizeof seconds, "%u", retry_after_s);
     snprintf(text, sizeof text, "服务繁忙，请在 %s 秒后重试 (server busy: %s; try again in %s s)",
-             seconds, e->text, seconds);
+             seconds, why, seconds);
     http_add_header(r, "Retry-After", seconds);
     error_reply_str(r, 503, text);
 }

@@ -64,6 +64,18 @@ static void test_the_start_names_the_run(void **state)
                         "event: start\ndata: {\"id\":null,\"language\":\"shell\"}\n\n");
 }
 
+static void test_a_piece_of_a_log_says_where_the_next_begins(void **state)
+{
+    struct buf out = {0};
+    event_append_log(&out, "a\n\xFF", 3, 17);
+    assert_events(&out, "id: 17\nevent: log\ndata: "
+                        "{\"text\":\"a\\n\xEF\xBF\xBD\",\"offset\":17}\n\n");
+    assert_int_equal(event_whole_length("a\xE8\xAF\xAD", 4), 4);
+    assert_int_equal(event_whole_length("a\xE8\xAF", 3), 1);
+    assert_int_equal(event_whole_length("\xE8", 1), 0);
+    assert_int_equal(event_whole_length("", 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_character_is_replaced_at_once),
         cmocka_unit_test(test_an_unfinished_end_is_told_at_the_end),
         cmocka_unit_test(test_the_start_names_the_run),
+        cmocka_unit_test(test_a_piece_of_a_log_says_where_the_next_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

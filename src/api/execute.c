@@ -1,9 +1,12 @@
-/* execute: POST /execute.
+/* execute: POST /execute and POST /execute-with-environment.
  *
  * Runs in the server's loop thread.  One exchange lives from the request to its answer:
  *
- *     decoding -> running (or waiting for its turn) -> answered
- *                                                  \-> sending (events only) -> answered
+ *     decoding -> entering -> running (or waiting for its turn) -> answered
+ *                                                              \-> sending (events only) ->
+ * answered
+ *
+ * Entering is immediate but where the environment is still being built.
  *
  * Whatever happens it answers exactly once, or not at all when the client has gone; then the run is
  * cancelled.  The body counts against the HTTP layer's budget until the run has ended, since that
@@ -11,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/environment_answer.h"
+#include "api/environment_name.h"
 #include "api/errors.h"
 #include "api/events.h"
 #include "api/execute_answer.h"
@@ -19,6 +24,7 @@
 #include "base/limits.h"
 #include "engine/language.h"
 #include "http/http.h"
+#include "service/environment.h"
 #include "service/execute.h"
 
 /* Bytes of the result event that are queued at once, and below which the next ones are. */
@@ -30,6 +36,7 @@ struct exchange {
     struct api *api;
     struct http_request *r; /* NULL when the client has gone */
     char client[64];
+    bool within; /* it wants an environment by name: those that are not there are 4xx */
     bool wants_events;
     bool streaming; /* the stream has begun */
     char *body;     /* until it is decoded */
@@ -37,6 +44,10 @@ struct exchange {
     bool decoding;
     struct execute_request request;
     struct answer_facts facts;
+    struct environment_visit *visit; /* while it waits for the environment */
+    bool *entering;                  /* what to clear when the environment answers, or NULL */
+    bool is_inside;                  /* the environment counts it among its runs */
+    struct nest *nest;
     struct execution *execution; /* while it waits or runs */
     struct event_tail tails[2];  /* of stdout and stderr */
     struct answer *sending;      /* the result event */
@@ -50,14 +61,25 @@ static void exchange_destroy(struct exchange *x)
     free(x);
 }
 
+/* The run is over, or never began; `modules` is what it said it imported, or NULL. */
+static void leave_environment(struct exchange *x, const char *modules)
+{
+    if (x->is_inside)
+        environment_left(x->api->environments, x->request.environment, x->nest, modules);
+    x->is_inside = false;
+}
+
 static void on_gone(void *data)
 {
     struct exchange *x = data;
     x->r = NULL;
     if (x->decoding)
         return; /* on_decoded() frees it */
+    if (x->visit)
+        environment_enter_cancel(x->visit);
     if (x->execution)
         execute_cancel(x->execution);
+    leave_environment(x, NULL);
     exchange_destroy(x);
 }
 
@@ -176,6 +198,7 @@ static void on_done(void *data, struct run_result *result)
     struct exchange *x = data;
     bool judged = result->outcome != RUN_FAILED && result->outcome != RUN_CANCELLED;
     x->execution = NULL;
+    leave_environment(x, result->modules);
     if (!judged && !x->streaming) {
         error_reply_sandbox(x->r, result->message);
         run_result_finish(result);
@@ -209,11 +232,12 @@ static void start_run(struct exchange *x)
     x->execution = execute_submit(x->api->execute, spec, x->client, &events, &e);
     if (x->execution)
         return;
+    leave_environment(x, NULL);
     error_reply_turned_away(x->r, &e, execute_retry_after(x->api->execute));
     exchange_destroy(x);
 }
 
-/* -- the request -- */
+/* -- what is not run -- */
 
 static void reply_refused(struct exchange *x)
 {
@@ -227,24 +251,109 @@ static void reply_refused(struct exchange *x)
     exchange_destroy(x);
 }
 
-/* There are none yet but the built-in one. */
-static void refuse_environment(struct exchange *x)
+/* "环境 'x' 状态为 failed，无法使用" */
+static void reply_unusable(struct http_request *r, const char *name, const char *status)
+{
+    _cleanup_buf_ struct buf text = {0};
+    if (environment_append_quoted(&text, name, strlen(name)) < 0 ||
+        buf_printf(&text, " 状态为 %s，无法使用 (the environment is %s)", status, status) < 0)
+        error_reply_memory(r);
+    else
+        error_reply(r, 400, text.data, text.len);
+}
+
+/* The environment is not there, or not ready: `status` says what it is then. */
+static void reply_no_environment(struct exchange *x, const char *status)
 {
     struct execute_request *q = &x->request;
-    if (execute_request_unknown(q, q->environment, strlen(q->environment)) == 0) {
+    if (!x->within && execute_request_unknown(q, q->environment, strlen(q->environment)) == 0) {
         reply_refused(x);
         return;
     }
-    error_reply_memory(x->r);
+    if (!x->within)
+        error_reply_memory(x->r);
+    else if (status)
+        reply_unusable(x->r, q->environment, status);
+    else
+        error_reply_no_environment(x->r, q->environment);
     exchange_destroy(x);
 }
+
+/* -- the environment -- */
+
+static void on_entered(void *data, enum environment_entry how, const char *status,
+                       const struct err *e)
+{
+    struct exchange *x = data;
+    x->visit = NULL;
+    if (x->entering)
+        *x->entering = false;
+    x->entering = NULL;
+    switch (how) {
+    case ENVIRONMENT_ENTERED:
+        x->is_inside = true;
+        x->nest = x->request.spec->nest;
+        rules_complete(&x->api->rules, x->request.spec);
+        start_run(x);
+        return;
+    case ENVIRONMENT_UNKNOWN:
+        reply_no_environment(x, NULL);
+        return;
+    case ENVIRONMENT_NOT_READY:
+        reply_no_environment(x, status);
+        return;
+    case ENVIRONMENT_REFUSED:
+        break;
+    }
+    if (e->code == ERR_INVALID)
+        error_reply_member(x->r, "network", e->text);
+    else
+        error_reply_busy(x->r, e->text, execute_retry_after(x->api->execute));
+    exchange_destroy(x);
+}
+
+static void enter_environment(struct exchange *x)
+{
+    bool entering = true;
+    x->entering = &entering;
+    struct environment_visit *visit = environment_enter(
+        x->api->environments, x->request.environment, x->request.spec, on_entered, x);
+    if (!entering)
+        return; /* and x may be gone */
+    x->entering = NULL;
+    x->visit = visit;
+    if (!visit) {
+        error_reply_memory(x->r);
+        exchange_destroy(x);
+    }
+}
+
+/* A request that is refused for another reason than its environment, which is checked first. */
+static void reply_refused_within(struct exchange *x)
+{
+    const char *name = x->request.environment;
+    struct environment_view v;
+    if (!name)
+        reply_refused(x);
+    else if (environment_get(x->api->environments, name, &v, NULL) < 0)
+        reply_no_environment(x, NULL);
+    else if (v.record && v.record->status == ENVIRONMENT_FAILED)
+        reply_no_environment(x, environment_status_name(&v));
+    else
+        reply_refused(x);
+}
+
+/* -- the request -- */
 
 static void on_decode(void *data)
 {
     struct exchange *x = data;
     char *body = x->body;
     x->body = NULL;
-    execute_request_decode(&x->request, &x->api->rules, body, x->body_len);
+    if (x->within)
+        execute_request_decode_within(&x->request, &x->api->rules, body, x->body_len);
+    else
+        execute_request_decode(&x->request, &x->api->rules, body, x->body_len);
 }
 
 static void on_decoded(void *data)
@@ -260,15 +369,10 @@ static void on_decoded(void *data)
     x->facts.language = q->language;
     switch (q->verdict) {
     case REQUEST_RUN:
+        enter_environment(x);
+        return;
     case REQUEST_REFUSED:
-        if (q->environment) {
-            refuse_environment(x);
-        } else if (q->verdict == REQUEST_REFUSED) {
-            reply_refused(x);
-        } else {
-            rules_complete(&x->api->rules, q->spec);
-            start_run(x);
-        }
+        reply_refused_within(x);
         return;
     case REQUEST_INVALID:
         error_reply_violations(x->r, &q->answer);
@@ -286,7 +390,8 @@ static void on_decoded(void *data)
     exchange_destroy(x);
 }
 
-void execute_post(struct api *api, struct http_request *r, const struct call *call)
+static void start_exchange(struct api *api, struct http_request *r, const struct call *call,
+                           bool within)
 {
     if (!content_is_json(r)) {
         content_refuse(r);
@@ -299,6 +404,7 @@ void execute_post(struct api *api, struct http_request *r, const struct call *ca
     }
     x->api = api;
     x->r = r;
+    x->within = within;
     strncpy(x->client, call->client, sizeof x->client - 1);
     x->wants_events = content_wants_events(r);
     x->body = buf_steal(http_body(r), &x->body_len);
@@ -308,4 +414,14 @@ void execute_post(struct api *api, struct http_request *r, const struct call *ca
         error_reply_memory(r);
         exchange_destroy(x);
     }
+}
+
+void execute_post(struct api *api, struct http_request *r, const struct call *call)
+{
+    start_exchange(api, r, call, false);
+}
+
+void execute_with_environment_post(struct api *api, struct http_request *r, const struct call *call)
+{
+    start_exchange(api, r, call, true);
 }

@@ -101,16 +101,11 @@ static void complete(uint32_t *value, uint32_t usual, uint32_t max)
         *value = max;
 }
 
-void rules_complete_timeout(const struct request_rules *rules, struct run_spec *spec)
-{
-    complete(&spec->timeout_ms, rules->timeout_default_s * 1000, rules->timeout_max_s * 1000);
-}
-
 void rules_complete(const struct request_rules *rules, struct run_spec *spec)
 {
     struct run_limits *limits = &spec->limits;
     const struct run_limits *usual = &rules->usual, *max = &rules->max;
-    rules_complete_timeout(rules, spec);
+    complete(&spec->timeout_ms, rules->timeout_default_s * 1000, rules->timeout_max_s * 1000);
     complete(&limits->memory_mb, usual->memory_mb, max->memory_mb);
     complete(&limits->cpu_milli, usual->cpu_milli, max->cpu_milli);
     complete(&limits->processes, usual->processes, max->processes);

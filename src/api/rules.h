@@ -30,8 +30,6 @@ int rules_from_settings(struct request_rules *ret, const struct settings *s,
 /* Gives the run the timeout and the limits that are not set (0), and takes it down to the ceilings
  * where an environment's defaults are beyond them by now. */
 void rules_complete(const struct request_rules *rules, struct run_spec *spec);
-/* The timeout alone. */
-void rules_complete_timeout(const struct request_rules *rules, struct run_spec *spec);
 
 /* The names of the policy's levels, in the order of enum policy_level, NULL-terminated. */
 extern const char *const policy_level_names[];
