@@ -30,3 +30,8 @@ def make_environment(client):
 def lines_of(log):
     """The lines of a log, each without the time in front of it."""
     return [line.split(" ", 1)[-1] for line in log.splitlines()]
+
+
+def slow(seconds):
+    """A script that takes so long, and that no other test has run: equal ones are built once."""
+    return f"sleep {seconds} # {unique_name()}"

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from client import unique_name, wait_until
-from environments import BUILD_SECONDS, make_environment  # noqa: F401 (a fixture)
+from environments import BUILD_SECONDS, make_environment, slow  # noqa: F401 (a fixture)
 
 FORBIDDEN = ("rm -rf /", "dd if=", "mkfs", ":(){ :|:& };:", "curl | sh", "wget | sh")
 PREDECESSORS_FIELDS = {
@@ -158,7 +158,7 @@ def test_a_duplicate_is_400(client, make_environment):
 
 
 def test_a_duplicate_of_a_building_one_is_400_at_once(client, make_environment):
-    name = make_environment("sleep 20", "/environments?wait=false")["name"]
+    name = make_environment(slow(20), "/environments?wait=false")["name"]
     answer = create(client, name=name)
     assert (answer.status, answer.seconds < 2) == (400, True)
 
@@ -185,7 +185,7 @@ def test_deleting_while_building_ends_the_build_and_tells_its_creator(client):
     told = []
     other = client.clone()
     thread = threading.Thread(target=lambda: told.append(
-        create(other, "/environments?wait=true", name=name, setup_script="sleep 30")))
+        create(other, "/environments?wait=true", name=name, setup_script=slow(30))))
     thread.start()
     wait_until(lambda: client.get(f"/environments/{name}").status == 200, 5, "it is listed")
     assert client.request("DELETE", f"/environments/{name}").status == 200
@@ -198,15 +198,15 @@ def test_deleting_while_building_ends_the_build_and_tells_its_creator(client):
 
 
 def test_a_long_build_is_answered_as_building_after_a_few_seconds(make_environment):
-    answer = make_environment("sleep 8", "/environments")
+    answer = make_environment(slow(8), "/environments")
     assert (answer["status"], answer["docker_image"]) == ("building", None)
     assert 4 < answer.seconds < 7
 
 
 def test_wait_false_answers_at_once_and_wait_true_at_the_end(client, make_environment):
-    first = make_environment("sleep 2", "/environments?wait=false")
+    first = make_environment(slow(2), "/environments?wait=false")
     assert (first["status"], first.seconds < 1) == ("building", True)
-    second = make_environment("sleep 6", "/environments?wait=true")
+    second = make_environment(slow(6), "/environments?wait=true")
     assert (second["status"], second.seconds > 5.5) == ("ready", True)
     assert client.get(f"/environments/{first['name']}")["status"] == "ready"
 
@@ -214,7 +214,7 @@ def test_wait_false_answers_at_once_and_wait_true_at_the_end(client, make_enviro
 def test_prefer_wait_is_followed_and_said_to_be(client):
     names = [unique_name("e") for _ in range(2)]
     try:
-        answer = client.post({"name": names[0], "setup_script": "sleep 20"}, "/environments",
+        answer = client.post({"name": names[0], "setup_script": slow(20)}, "/environments",
                              headers={"Prefer": "wait=1"})
         assert (answer.status, answer["status"]) == (200, "building")
         assert 0.9 < answer.seconds < 3
@@ -313,14 +313,14 @@ def test_the_code_is_checked_before_the_environment(client):
 
 def test_a_run_waits_for_a_building_environment(client, make_environment):
     for path in ("/execute", "/execute-with-environment"):
-        name = make_environment("sleep 3", "/environments?wait=false")["name"]
+        name = make_environment(slow(3), "/environments?wait=false")["name"]
         answer = client.post({"code": "print(1)", "environment": name, "timeout": 30}, path)
         assert (answer.status, answer.get("stdout")) == (200, "1\n"), answer.text[:500]
         assert answer.seconds > 2
 
 
 def test_a_run_waits_no_longer_than_its_timeout(client, make_environment):
-    name = make_environment("sleep 30", "/environments?wait=false")["name"]
+    name = make_environment(slow(30), "/environments?wait=false")["name"]
     answer = client.run("print(1)", environment=name, timeout=1)
     assert answer["stderr"] == f"环境 '{name}' 不存在或未就绪"
     assert 0.9 < answer.seconds < 4
@@ -331,7 +331,7 @@ def test_a_run_waits_no_longer_than_its_timeout(client, make_environment):
 
 
 def test_the_predecessors_clients_wait_by_polling(client, make_environment):
-    name = make_environment("sleep 7", "/environments")["name"]
+    name = make_environment(slow(7), "/environments")["name"]
     end = time.monotonic() + BUILD_SECONDS
     while client.get(f"/environments/{name}")["status"] == "building":
         assert time.monotonic() < end

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from client import read_events, send_and_hold, unique_name, wait_until
-from environments import lines_of, make_environment  # noqa: F401 (a fixture)
+from environments import lines_of, make_environment, slow  # noqa: F401 (a fixture)
 
 
 def change(client, environment, /, **body):
@@ -174,7 +174,7 @@ def test_a_rebuild_runs_the_script_again(client, make_environment):
 
 
 def test_a_rebuild_waits_as_a_creation_does(client, make_environment):
-    name = make_environment("sleep 2")["name"]
+    name = make_environment(slow(2))["name"]
     answer = client.request("POST", f"/environments/{name}/rebuild?wait=false")
     assert (answer.status, answer.seconds < 1) == (200, True)
     assert client.request("POST", f"/environments/{name}/rebuild").status == 409
@@ -284,7 +284,7 @@ def test_a_follower_that_goes_away_disturbs_nobody(client, make_environment):
 
 def test_a_client_that_goes_away_does_not_end_the_build(client, server):
     name = unique_name("e")
-    held = send_and_hold(server.port, {"name": name, "setup_script": "sleep 2"},
+    held = send_and_hold(server.port, {"name": name, "setup_script": slow(2)},
                          path="/environments?wait=true")
     wait_until(lambda: client.get(f"/environments/{name}").status == 200, 5, "it is listed")
     held.close()
@@ -293,7 +293,7 @@ def test_a_client_that_goes_away_does_not_end_the_build(client, server):
 
 
 def test_a_run_that_waits_for_a_build_ends_with_its_client(client, server, make_environment):
-    name = make_environment("sleep 3", "/environments?wait=false")["name"]
+    name = make_environment(slow(3), "/environments?wait=false")["name"]
     for path in ("/execute", "/execute-with-environment"):
         held = send_and_hold(server.port, {"code": "print(1)", "environment": name}, path=path)
         time.sleep(0.3)
@@ -304,7 +304,7 @@ def test_a_run_that_waits_for_a_build_ends_with_its_client(client, server, make_
 
 
 def test_runs_in_an_environment_can_be_streamed(client, make_environment):
-    name = make_environment("sleep 2", "/environments?wait=false")["name"]
+    name = make_environment(slow(2), "/environments?wait=false")["name"]
     events = list(client.stream("print(1)", environment=name))
     assert [one.name for one in events] == ["start", "stdout", "result"]
     assert events[-1].data["success"] is True
@@ -331,8 +331,9 @@ def test_an_import_names_the_image_and_the_file(client):
     answer = client.post({}, "/images/import")
     assert [one["loc"][1] for one in answer["detail"]] == ["name", "input"]
     for body in ({"name": "-x", "input": 1}, {"name": "a b", "input": 1},
-                 {"name": "x", "input": 0}, {"name": "x", "input": "y"}, []):
+                 {"name": "x", "input": 0}, {"name": "x", "input": "y"},
+                 {"name": "x", "input": 1 << 48}, []):
         assert client.post(body, "/images/import").status == 422, body
-    answer = client.post({"name": "x", "input": 1 << 50}, "/images/import")
+    answer = client.post({"name": "x", "input": (1 << 48) - 1}, "/images/import")
     assert 400 <= answer.status < 500, json.dumps(answer.body)
     assert answer["detail"]

@@ -12,6 +12,7 @@
 #include "api/fields.h"
 #include "api/limits_decode.h"
 #include "base/str.h"
+#include "engine/nest.h"
 
 /* Characters, but for the names: bytes. */
 #define DESCRIPTION_MAX    200
@@ -309,7 +310,7 @@ static bool is_image_name(const char *s, size_t len)
 
 static void decode_imported(struct decode *d, const json_t *body)
 {
-    const struct int_range range = {1, INT64_MAX};
+    const struct int_range range = {1, SPAWN_NUMBER - 1};
     const json_t *name = require(d, body, "name");
     struct json_slice s;
     if (name && field_string(&d->fields, PLACE("name"), name, &s) == 0) {

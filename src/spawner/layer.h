@@ -10,7 +10,7 @@
 #include "wire/spawn.h"
 
 #define LAYER_PATH   (SPAWN_PATH + 48)
-#define LAYER_NUMBER (UINT64_C(1) << 48) /* all are below */
+#define LAYER_NUMBER SPAWN_NUMBER
 
 /* At the start: makes the directories layers and imports, and removes from them what can only be a
  * dead predecessor's: half-made host layers and imports. */

@@ -71,7 +71,8 @@ enum spawn_network {
     SPAWN_NETWORK_HOST,   /* the host's own; tools only, for what the operator has named */
 };
 
-#define SPAWN_LAYERS 8 /* under one nest */
+#define SPAWN_NUMBER (UINT64_C(1) << 48) /* numbers of layers and of archives are below */
+#define SPAWN_LAYERS 8                   /* under one nest */
 
 /* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: the server's name for an ext4 image
  * data/layers/<number>.img whose directory root/ is the tree. */
