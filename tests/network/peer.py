@@ -1,6 +1,7 @@
 """A program in a network namespace of a test: evaluates one expression a line, answers in JSON.
 
-What the expressions may call: tcp, udp, serve, seen, hold, release, transfer, spoof, listen_raw.
+What the expressions may call: tcp, udp, serve, serve_names, seen, hold, release, transfer,
+spoof.
 """
 import errno
 import json
@@ -99,6 +100,24 @@ def serve(*ports, address=None):
                 if kind == socket.SOCK_STREAM:
                     s.listen(512)
                 threading.Thread(target=work, args=(s, port), daemon=True).start()
+    return "ok"
+
+
+def serve_names(here, address):
+    """A name server (RFC 1035) at `here` that knows one address, and it is that of every name."""
+    def work(server):
+        while True:
+            asked, sender = server.recvfrom(512)
+            question = asked[12:asked.index(b"\0", 12) + 5]
+            record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(address)
+            is_ipv4 = question[-4:-2] == b"\0\1"
+            head = asked[:2] + struct.pack("!5H", 0x8180, 1, int(is_ipv4), 0, 0)
+            server.sendto(head + question + record * is_ipv4, sender)
+
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((here, 53))
+    threading.Thread(target=work, args=(s,), daemon=True).start()
     return "ok"
 
 
