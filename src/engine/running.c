@@ -19,6 +19,7 @@
 #define SAMPLE_MAX_US 5000  /* counters this much older than the verdict still tell the truth */
 #define OVERDUE_MS    200   /* for the counters of a run whose init is silent */
 #define COLLECT_MS    10000 /* for the files of a run that has ended */
+#define JOB_OUTPUT    8192 /* bytes read at once from a job of ours, which may be all short lines */
 #define DISCARD_MAX   (64ull << 20) /* output beyond its limit that a run may still waste */
 #define ATTEMPTS_MAX  3             /* sandboxes that may be lost before the job was handed over */
 #define NAMESPACES    "user,pid,mount,net,ipc,uts,cgroup"
@@ -114,8 +115,8 @@ static void on_closed_output(struct run *run, int channel)
 static bool read_output(struct run *run, int channel)
 {
     struct engine *en = run->engine;
-    ssize_t n = read(run->sandbox->fds[channel], en->input, sizeof en->input);
-    size_t kept;
+    size_t cap = run->spec->program != NULL ? JOB_OUTPUT : sizeof en->input, kept;
+    ssize_t n = read(run->sandbox->fds[channel], en->input, cap);
 
     if (n < 0 && errno == EINTR)
         return true;
@@ -132,7 +133,7 @@ static bool read_output(struct run *run, int channel)
         kept = keep_output(run, channel, en->input, (size_t)n);
     if (kept > 0 && run->events.on_output != NULL)
         run->events.on_output(run->events.data, channel, en->input, kept);
-    return (size_t)n == sizeof en->input;
+    return (size_t)n == cap;
 }
 
 static void end_flood(struct run *run)
@@ -145,7 +146,7 @@ static void end_flood(struct run *run)
 
 void running_output(struct run *run, int channel)
 {
-    if (read_output(run, channel))
+    if (read_output(run, channel) && run->spec->program == NULL)
         read_output(run, channel); /* twice 64 KiB, the size of the pipe, then others */
     if (run->discarded > DISCARD_MAX && run->sandbox->reader.phase < READER_ENDED)
         end_flood(run);
