@@ -215,6 +215,8 @@ class Server:
         assert not groups, f"cgroups left: {groups}"
         nets = self.nets & host.namespaces_in_use("net")
         assert not nets, f"network namespaces left: {nets}"
+        networks = host.network_traces(self.data)
+        assert not networks, f"networks left: {networks}"
 
 
 def state_directory(name):

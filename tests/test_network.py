@@ -212,10 +212,9 @@ def test_a_slots_next_sandbox_starts_counting_anew(world):
 def test_new_connections_have_a_rate(world):
     driver = world.driver("connections 0")
     scanner, other = world.sandbox(driver), world.sandbox(driver)
-    results = scanner.ask("[tcp('45.0.0.2', 9) or 1 for _ in range(400)]")
-    assert results.count("ECONNREFUSED") == 400  # by the peer at first, then by us
-    heard = world.net.ask("1") and scanner.hold("45.0.0.2", 80, 300)
-    assert 1 <= heard.count("ok") < 250
+    heard = scanner.hold("45.0.0.2", 80, 600)
+    assert 200 <= heard.count("ok") < 600
+    assert set(heard) == {"ok", "ECONNREFUSED"}
     assert other.tcp("45.0.0.2", 80) == "45.0.0.1"
 
 
