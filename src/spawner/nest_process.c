@@ -117,8 +117,7 @@ static int make_built_in(struct spawner *s, struct err *e)
 int nest_process_prepare(struct spawner *s, struct err *e)
 {
     for (uint32_t n = 0; n < LIMIT_NESTS; n++)
-        s->nests[n] =
-            (struct nest_process){.modules = -1, .pidfd = -1, .sock = -1, .retry_us = UINT64_MAX};
+        s->nests[n] = NEST_UNUSED;
     /* Safe because: in our own mount namespace; nobody but root finds a way through it. */
     if (mkdir(s->stage, 0700) < 0 && errno != EEXIST)
         return err_set(e, ERR_INTERNAL, errno, "mkdir %s", s->stage);
