@@ -25,6 +25,7 @@
 
 #define STRINGS_MAX     4096 /* argv + args + env of one job */
 #define KILL_TIMEOUT_MS 5000 /* a report that comes later than this after SIGKILL is lost */
+#define WORDS_MAX       4    /* at once: an interpreter has no more to say, and time goes on */
 #define JOB_FD          3    /* where a cold interpreter finds its job */
 
 static int signals = -1;
@@ -175,9 +176,9 @@ static int read_status(struct job_state *job, struct err *e)
 }
 
 /* What the interpreter says before it starts the code: 'R' it is up (cold), 'V' the policy refuses
- * the code, 'E' a failure.  Returns 1 while more may come, 0 when the code runs and nothing counts
- * any more. */
-static int read_word(struct job_state *job, struct err *e)
+ * the code, 'E' a failure.  Returns 1 for each word, 0 when there is none now; *ret_open is false
+ * when the code runs and nothing counts any more. */
+static int read_word(struct job_state *job, bool *ret_open, struct err *e)
 {
     ssize_t n = recv(job->start->job, job->refusal, sizeof job->refusal - 1, MSG_DONTWAIT);
 
@@ -189,7 +190,21 @@ static int read_word(struct job_state *job, struct err *e)
         memmove(job->refusal, job->refusal + 1, (size_t)n - 1);
         job->refusal_len = (size_t)n - 1;
     }
-    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    *ret_open = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    return n > 0;
+}
+
+/* What it has said so far.  -1: a failure. */
+static int read_words(struct job_state *job, struct pollfd *fd, struct err *e)
+{
+    bool is_open = true;
+    int r = 1;
+
+    for (int i = 0; i < WORDS_MAX && r > 0; i++)
+        r = read_word(job, &is_open, e);
+    if (!is_open)
+        fd->fd = -1;
+    return r < 0 ? -1 : 0;
 }
 
 static int milliseconds_left(const struct job_state *job)
@@ -217,7 +232,6 @@ static int wait_for_end(struct job_state *job, int control, struct err *e)
                            {.fd = may_speak(job) ? job->start->job : -1, .events = POLLIN},
                            {.fd = signals, .events = POLLIN},
                            {.fd = control, .events = POLLIN}};
-    int r;
 
     while (!job->ended) {
         int left_ms = milliseconds_left(job);
@@ -230,13 +244,8 @@ static int wait_for_end(struct job_state *job, int control, struct err *e)
             return err_set(e, ERR_INTERNAL, errno, "poll");
         if (fds[3].revents != 0)
             _exit(0);
-        if (fds[1].revents != 0) {
-            r = read_word(job, e);
-            if (r < 0)
-                return -1;
-            if (r == 0)
-                fds[1].fd = -1;
-        }
+        if (fds[1].revents != 0 && read_words(job, &fds[1], e) < 0)
+            return -1;
         if (fds[2].revents != 0) {
             while (read(signals, &info, sizeof info) > 0)
                 ;
@@ -245,7 +254,8 @@ static int wait_for_end(struct job_state *job, int control, struct err *e)
         if (fds[0].revents != 0 && read_status(job, e) < 0)
             return -1;
     }
-    return 0;
+    /* Who said something and ended while poll() was looking elsewhere is heard all the same. */
+    return fds[1].fd >= 0 ? read_words(job, &fds[1], e) : 0;
 }
 
 /* Ends everything but us, also what forks while it is being killed: kill(-1) signals every process
