@@ -310,6 +310,15 @@ static bool wants_warm(const struct run_spec *spec)
     return spec->program == NULL && !spec->fresh && spec->language->warm;
 }
 
+/* The most that a run in this nest may have; the spawner knows it too. */
+static uint32_t highest_network(const struct nest *nest)
+{
+    if (nest->number != 0)
+        return nest->config.make.network;
+    return nest->engine->config.network != SPAWN_NETWORK_NONE ? SPAWN_NETWORK_BRIDGE
+                                                              : SPAWN_NETWORK_NONE;
+}
+
 void nest_take(struct run *run)
 {
     struct nest *nest = run->nest;
@@ -318,6 +327,10 @@ void nest_take(struct run *run)
     run->pool = &nest->pools[kind];
     if (nest->state == NEST_FAILED) {
         running_unserved(run, nest->error.text);
+        return;
+    }
+    if (run->spec->network > highest_network(nest)) {
+        running_unserved(run, "network: more than this environment may have");
         return;
     }
     if (!nest->closing && nest->number != 0)

@@ -320,6 +320,19 @@ static void a_network_that_cannot_be_had_is_the_runs_answer(void **state)
     assert_string_equal(x->network, "bridge");
 }
 
+static void a_network_beyond_the_nests_is_the_runs_answer(void **state)
+{
+    struct fixture *x = *state;
+    struct run_spec *spec = run_spec_create();
+
+    spec->network = SPAWN_NETWORK_HOST;
+    start(x, spec, NULL);
+    turn(x);
+    assert_int_equal(x->outcomes[0], RUN_FAILED);
+    assert_string_equal(x->messages[0], "network: more than this environment may have");
+    hear_nothing(x);
+}
+
 static void on_layer(void *data, uint64_t value, const struct err *e)
 {
     struct fixture *x = data;
@@ -379,6 +392,7 @@ int main(void)
         TEST(the_number_of_nests_has_an_end),
         TEST(a_run_with_a_network_starts_when_it_is_attached),
         TEST(a_network_that_cannot_be_had_is_the_runs_answer),
+        TEST(a_network_beyond_the_nests_is_the_runs_answer),
         TEST(layers_are_made_listed_and_removed),
     };
     signal(SIGPIPE, SIG_IGN); /* as the server does */

@@ -255,7 +255,10 @@ void on_closed(void *data, uint64_t bytes, const struct err *e)
 
 struct nest *open_nest(struct fixture *x, bool warm, uint32_t pool_min)
 {
-    struct nest_config config = {.make = {.kind = SPAWN_NEST_RUN, .nlayers = 1, .layers = {3}},
+    struct nest_config config = {.make = {.kind = SPAWN_NEST_RUN,
+                                          .network = SPAWN_NETWORK_BRIDGE,
+                                          .nlayers = 1,
+                                          .layers = {3}},
                                  .modules = warm ? "numpy\npandas\n" : NULL,
                                  .pool_min = pool_min,
                                  .pool_max = 4,

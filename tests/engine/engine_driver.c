@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/settings.h"
@@ -39,6 +40,7 @@ static struct {
     struct settings settings;
     bool waiting; /* for the answer of what is being done */
     json_t *answer;
+    struct buf output[3]; /* of the run in progress, by descriptor */
 } d;
 
 static json_t *trouble(const char *text)
@@ -178,6 +180,11 @@ static void do_close(const json_t *in)
 
 /* -- runs -------------------------------------------------------------------------------------- */
 
+static void on_output(void *data, int stream, const char *bytes, size_t len)
+{
+    buf_append(&d.output[stream], bytes, len);
+}
+
 static json_t *text(const char *data, size_t len)
 {
     json_t *value = json_stringn(data != NULL ? data : "", len);
@@ -195,11 +202,13 @@ static void on_done(void *data, struct run_result *r)
         json_object_set_new(files, r->files[i].name, text(r->files[i].data, r->files[i].len));
     answer(json_pack("{s:s, s:i, s:i, s:o, s:o, s:s?, s:b, s:s?, s:s?, s:s?, s:o}", "outcome",
                      outcomes[r->outcome], "exit_code", r->exit_code, "signal", r->signal, "stdout",
-                     text(r->out.data, r->out.len), "stderr", text(r->err.data, r->err.len),
-                     "message", r->message, "warm", r->isolation.warm, "network",
-                     r->isolation.network, "seccomp", r->isolation.seccomp, "modules", r->modules,
-                     "files", files));
+                     text(d.output[1].data, d.output[1].len), "stderr",
+                     text(d.output[2].data, d.output[2].len), "message", r->message, "warm",
+                     r->isolation.warm, "network", r->isolation.network, "seccomp",
+                     r->isolation.seccomp, "modules", r->modules, "files", files));
     run_result_finish(r);
+    for (int i = 1; i <= 2; i++)
+        buf_finish(&d.output[i]);
 }
 
 static void take_files(struct run_spec *spec, json_t *files)
@@ -226,7 +235,7 @@ static void take_program(struct run_spec *spec, const json_t *program)
 
 static void do_run(const json_t *in)
 {
-    struct run_events events = {.on_done = on_done};
+    struct run_events events = {.on_output = on_output, .on_done = on_done};
     struct run_spec *spec = run_spec_create();
     const char *language = text_of(in, "language");
 
