@@ -1,10 +1,9 @@
 /* spawn: what the server may say to the spawner, and what comes back.
  *
  * One SEQPACKET socket.  The first message is a struct spawn_config, sent while the server still is
- * the operator's own trusted process.  Every later message is one struct spawn_request, answered in
- * order, but where it says otherwise, by one struct spawn_reply (SPAWN_CLOSE has none).  Numbers
- * only: no path, no text, nothing that a client chose.  A message of any other size or kind is
- * fatal to the sender. */
+ * the operator's own trusted process.  Every later one is a struct spawn_request, answered by one
+ * struct spawn_reply (SPAWN_CLOSE has none), in order but where it says otherwise.  Numbers only:
+ * nothing that a client chose.  A message of another size or kind is fatal to the sender. */
 #pragma once
 
 #include <stdint.h>
