@@ -3,17 +3,22 @@
  * src/spawner/pidfd.c src/spawner/attach.c src/spawner/execute.c src/spawner/cgroup.c
  * src/spawner/cgroup_v1.c src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c
  * src/base/fd.c src/base/err.c src/base/clock.c */
-/* Fuzzes the root process between a server and a nest that have both been taken over: whatever they
+/* Fuzzes the root process between a server and nests that have all been taken over: whatever they
  * say and whenever, no slot serves two sandboxes at once, none is free while its group has members,
- * no limit passes its ceiling, and no descriptor is lost.
+ * no limit passes its ceiling, no layer is removed from under a nest, every request has its one
+ * reply, and no descriptor is lost.
  *
  * The input is a list of steps, each a byte and what it needs. */
 #include <stdint.h>
+#include <sys/stat.h>
 
+#include "spawner/attach.h"
 #include "spawner/nest_process.h"
 #include "spawner/ops.h"
 #include "spawner/slot.h"
 #include "spawner/test_support.h"
+#include "spawner/work.h"
+#include "spawner/world.h"
 #include "wire/nest.h"
 
 #define CHECK(condition)                                                                           \
@@ -22,7 +27,7 @@
             abort();                                                                               \
     } while (0)
 
-enum { SLOTS = 6, FDS_SEEN = 128 };
+enum { SLOTS = 6, NESTS = 4, FDS_SEEN = 192 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,8 +38,11 @@ struct input {
 
 /* What the server believes: which slots it was given and has not seen free since. */
 static bool given[SLOTS], closed[SLOTS];
-static uint32_t renewed[SLOTS]; /* when it was given */
-static uint32_t last_built;     /* the slot the nest was last told to build in */
+static uint32_t renewed[SLOTS];          /* when it was given */
+static uint32_t last_built;              /* the slot a nest was last told to build in, */
+static uint32_t builder;                 /* and that nest */
+static int owed[SPAWN_INPUT_REMOVE + 1]; /* replies */
+static char stage[] = "/tmp/dunlin-fuzz.XXXXXX";
 
 static uint8_t take_byte(struct input *in)
 {
@@ -67,6 +75,9 @@ static int count_open(void)
 
 static void on_reply(const struct spawn_reply *reply, size_t nfds)
 {
+    CHECK(reply->op <= SPAWN_INPUT_REMOVE && owed[reply->op]-- > 0);
+    if (reply->op == SPAWN_START && reply->error == ERANGE)
+        CHECK(reply->slot < SLOTS);
     if (reply->op != SPAWN_OPEN || reply->error != 0) {
         CHECK(nfds == 0);
         return;
@@ -101,6 +112,7 @@ static int ask(const void *req, size_t len)
         return -1;
     CHECK(len == sizeof copy);
     memcpy(&copy, req, sizeof copy);
+    owed[copy.op] += copy.op != SPAWN_CLOSE;
     if (copy.op == SPAWN_CLOSE) {
         CHECK(copy.slot < SLOTS && given[copy.slot] && !closed[copy.slot]);
         closed[copy.slot] = true;
@@ -121,7 +133,9 @@ static int ask_sensibly(struct input *in)
 {
     struct spawn_request req = {.op = take_byte(in) % 5u + SPAWN_OPEN,
                                 .slot = take_byte(in) % SLOTS,
+                                .nest = take_byte(in) % NESTS,
                                 .kind = take_byte(in) & 1u,
+                                .network = take_byte(in) % 3,
                                 .limits = {.memory_mb = take_byte(in) * 8u,
                                            .cpu_milli = take_byte(in) * 16u,
                                            .processes = take_byte(in) * 2u}};
@@ -129,21 +143,84 @@ static int ask_sensibly(struct input *in)
     return ask(&req, sizeof req);
 }
 
+static int ask_about_layers(struct input *in)
+{
+    struct spawn_request req = {.op = take_byte(in) % 6u + SPAWN_NEST_OPEN,
+                                .nest = take_byte(in) % NESTS,
+                                .layer = take_byte(in) % 4,
+                                .kind = take_byte(in) % 2};
+    bool is_run = req.kind == 0;
+
+    req.make = (struct spawn_nest){.kind = is_run ? SPAWN_NEST_RUN : SPAWN_NEST_BUILD,
+                                   .network = take_byte(in) % 2,
+                                   .nlayers = 1 + take_byte(in) % 2u,
+                                   .layers = {1, 2},
+                                   .target = is_run ? 0 : 3,
+                                   .target_mb = is_run ? 0 : 1};
+    return ask(&req, sizeof req);
+}
+
+/* -- the worker and the network ---------------------------------------------------------------- */
+
+static void check_removal(void)
+{
+    for (uint32_t n = 1; n < NESTS; n++) {
+        const struct nest_process *nest = &test_spawner.nests[n];
+
+        if (nest->state != NEST_UP && nest->state != NEST_CLOSING)
+            continue;
+        for (uint32_t i = 0; i < nest->make.nlayers; i++)
+            CHECK(nest->make.layers[i] != test_work.reply.layer);
+    }
+}
+
+static int finish_work(uint8_t choice)
+{
+    if (test_spawner.worker.pid == 0)
+        return 0;
+    if (test_work.reply.op == SPAWN_LAYER_REMOVE)
+        check_removal();
+    test_worker_fails = choice % 8 == 7;
+    test_birth_fails = choice % 8 == 6;
+    test_result.error = choice & 0x10 ? EIO : 0;
+    test_result.made_target = choice & 0x20;
+    test_result.value = choice;
+    return work_done(&test_spawner);
+}
+
+static int answer_about_links(uint8_t choice)
+{
+    test_network_works = choice % 4 != 0;
+    test_link_error = choice & 0x10 ? EMFILE : 0;
+    return attach_read(&test_spawner);
+}
+
 /* -- the nest ---------------------------------------------------------------------------------- */
 
-static void hear_requests(void)
+static void hear_requests_of(uint32_t nest, int sock)
 {
     int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
     struct nest_request req;
     size_t nfds;
 
-    while (fd_recv(test_nest, &req, sizeof req, fds, NEST_BUILD_FDS(NEST_GROUPS_MAX), &nfds,
-                   NULL) == sizeof req) {
+    while (fd_recv(sock, &req, sizeof req, fds, NEST_BUILD_FDS(NEST_GROUPS_MAX), &nfds, NULL) ==
+           sizeof req) {
         for (size_t i = 0; i < nfds; i++)
             close(fds[i]);
         CHECK(nfds == (req.op == NEST_BUILD ? NEST_BUILD_FDS(req.groups) : 0));
         if (req.op == NEST_BUILD)
             last_built = req.slot;
+        if (req.op == NEST_BUILD)
+            builder = nest;
+    }
+}
+
+static void hear_requests(void)
+{
+    hear_requests_of(0, test_nest);
+    for (uint32_t n = 1; n < NESTS; n++) {
+        if (test_socks[n] > 0)
+            hear_requests_of(n, test_socks[n]);
     }
 }
 
@@ -159,13 +236,16 @@ static size_t make_descriptors(uint8_t choice, int fds[static 2])
 
 static void answer(const void *reply, size_t len, uint8_t choice)
 {
-    int fds[2] = {-1, -1};
+    uint32_t n = choice & 0x04 ? builder : choice % NESTS;
+    int fds[2] = {-1, -1}, sock = n == 0 ? test_nest : test_socks[n];
     size_t nfds = make_descriptors(choice, fds);
 
-    fd_send(test_nest, reply, len, fds, nfds, NULL);
+    if (sock > 0)
+        fd_send(sock, reply, len, fds, nfds, NULL);
     fd_close(&fds[0]);
     fd_close(&fds[1]);
-    nest_process_read(&test_spawner, 0);
+    if (test_spawner.nests[n].sock >= 0)
+        nest_process_read(&test_spawner, n);
 }
 
 static void answer_anything(struct input *in)
@@ -212,6 +292,7 @@ static void check_slot(uint32_t i)
     CHECK(l->processes <= c->processes);
     if (slot->state == SLOT_DRAINING)
         CHECK(closed[i]);
+    CHECK(!slot->starting || slot->state == SLOT_OPENING || slot->state == SLOT_OPEN);
     if (slot->state == SLOT_FREE && given[i]) {
         CHECK(closed[i] && test_groups[i].processes == 0);
         CHECK(test_groups[i].renewed > renewed[i]);
@@ -219,10 +300,24 @@ static void check_slot(uint32_t i)
     }
 }
 
+static void check_nest(uint32_t n)
+{
+    const struct nest_process *nest = &test_spawner.nests[n];
+
+    CHECK((nest->pid == 0) == (nest->pidfd < 0) || n == 0);
+    CHECK(nest->pid == 0 || nest->state == NEST_UP || nest->state == NEST_CLOSING);
+    if (nest->state == NEST_FREE)
+        CHECK(nest->modules < 0 && nest->target < 0 && nest->retry_us == UINT64_MAX);
+}
+
 static void check_all(void)
 {
     uint32_t nfree = 0, ndraining = 0;
 
+    for (uint32_t n = 1; n < NESTS; n++)
+        check_nest(n);
+    CHECK(test_spawner.worker.count <= WORKS_MAX);
+    CHECK((test_spawner.worker.pid > 0) == (test_spawner.worker.count > 0));
     for (uint32_t i = 0; i < test_spawner.nslots; i++) {
         check_slot(i);
         nfree += test_spawner.slots[i].state == SLOT_FREE;
@@ -239,7 +334,7 @@ static int take_step(struct input *in)
     uint8_t step = take_byte(in), number = step >> 4;
     struct slot *slot = &test_spawner.slots[number % SLOTS];
 
-    switch (step % 10) {
+    switch (step % 14) {
     case 0:
         return ask_anything(in);
     case 1:
@@ -264,6 +359,13 @@ static int take_step(struct input *in)
     case 8:
         slot_drain(&test_spawner);
         break;
+    case 9:
+    case 10:
+        return ask_about_layers(in);
+    case 11:
+        return finish_work(take_byte(in));
+    case 12:
+        return answer_about_links(take_byte(in));
     default:
         test_create_fails = number == 1;
         test_limit_fails = number == 2;
@@ -271,21 +373,60 @@ static int take_step(struct input *in)
         test_watch_fails = number == 4;
         if (number == 5)
             restart_nest();
+        if (number > 6 && test_spawner.nests[number % NESTS].pid > 0 && number % NESTS != 0) {
+            test_spawner.nests[number % NESTS].pid = 0; /* there is nobody to wait for */
+            nest_process_died(&test_spawner, number % NESTS);
+        }
         if (number == 6)
             test_spawner.nests[0].pid = test_spawner.nests[0].pid == 0;
     }
     return 0;
 }
 
+static void remove_stage(void)
+{
+    char path[sizeof stage + 8];
+
+    for (uint32_t n = 0; n < NESTS; n++) {
+        snprintf(path, sizeof path, "%s/t%u", stage, n);
+        rmdir(path);
+    }
+    rmdir(stage);
+}
+
+/* Where targets would be mounted; once. */
+static void make_stage(void)
+{
+    static bool made;
+    char path[sizeof stage + 8];
+
+    if (made)
+        return;
+    CHECK(mkdtemp(stage) != NULL);
+    for (uint32_t n = 0; n < NESTS; n++) {
+        snprintf(path, sizeof path, "%s/t%u", stage, n);
+        CHECK(mkdir(path, 0700) == 0);
+    }
+    made = true;
+    atexit(remove_stage);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
-    int before = count_open(), r = 0;
+    int before = (make_stage(), count_open()), r = 0;
 
     memset(given, 0, sizeof given);
     memset(closed, 0, sizeof closed);
+    memset(owed, 0, sizeof owed);
+    builder = 0;
     last_built = 0;
     test_spawner_init(SLOTS);
+    strcpy(test_spawner.stage, stage);
+    test_spawner.config.network = SPAWN_NETWORK_BRIDGE;
+    test_spawner.config.build_ceilings = test_spawner.config.ceilings;
+    test_attached = 0;
+    test_worker_fails = test_birth_fails = false;
     while (in.len > 0 && r == 0) {
         r = take_step(&in);
         hear_replies();

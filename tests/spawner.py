@@ -18,7 +18,7 @@ NEST_OPEN, NEST_CLOSE, LAYER_HOST, LAYER_REMOVE, LAYER_NEXT, INPUT_REMOVE = 6, 7
 RUN, BUILD, TOOL = 0, 1, 2  # kinds of nests
 NONE, BRIDGE, HOST = 0, 1, 2  # networks
 UID_NEST, UID_COUNT = 0x70010000, 0x10000
-REPLY_SECONDS = 30
+REPLY_SECONDS = 60
 
 JOB, GO, READY, FAILED, EXIT, OUTPUT, SKIPPED, DONE = 1, 4, 16, 17, 20, 21, 22, 23  # frames
 
@@ -253,7 +253,7 @@ class Sandbox:
         return kind, payload
 
     def run(self, argv):
-        """Runs a program; (wait status, stdout, stderr)."""
+        """Runs a program, which gets "main" as its last argument; (wait status, stdout, stderr)."""
         strings = ["main", "off", "", *argv, "PATH=/usr/bin:/bin", "HOME=/tmp"]
         text = b"".join(s.encode() + b"\0" for s in strings)
         fixed = struct.pack("6IQ", 0, 20000, 0, len(argv), 0, 2, 1 << 20)

@@ -36,7 +36,7 @@ static _Noreturn void become_program(const char *const *argv, int errors)
     _exit(127);
 }
 
-/* Keeps the last line that is not empty of what comes through fd. */
+/* Keeps the last line that is not empty of what comes through fd, in ASCII. */
 static void keep_last_line(int fd, char line[static LINE_MAX_BYTES])
 {
     char bytes[1024];
@@ -54,7 +54,7 @@ static void keep_last_line(int fd, char line[static LINE_MAX_BYTES])
             len = ended ? 0 : len;
             ended = false;
             if (len < LINE_MAX_BYTES - 1)
-                line[len++] = bytes[i];
+                line[len++] = (bytes[i] & 0x80) != 0 || bytes[i] < ' ' ? '?' : bytes[i];
             line[len] = '\0';
         }
     }

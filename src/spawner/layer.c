@@ -259,7 +259,7 @@ static uint64_t number_of(const char *name)
     char *end;
     uint64_t n = name[0] >= '1' && name[0] <= '9' ? strtoull(name, &end, 10) : 0;
 
-    return n != 0 && n < LAYER_NUMBER && strcmp(end, ".img") == 0 ? n : 0;
+    return n != 0 && n < SPAWN_NUMBER && strcmp(end, ".img") == 0 ? n : 0;
 }
 
 int layer_next(const struct spawn_config *c, uint64_t after, uint64_t *ret, struct err *e)

@@ -9,8 +9,7 @@
 #include "base/err.h"
 #include "wire/spawn.h"
 
-#define LAYER_PATH   (SPAWN_PATH + 48)
-#define LAYER_NUMBER SPAWN_NUMBER
+#define LAYER_PATH (SPAWN_PATH + 48)
 
 /* At the start: makes the directories layers and imports, and removes from them what can only be a
  * dead predecessor's: half-made host layers and imports. */

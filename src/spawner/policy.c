@@ -40,7 +40,7 @@ uint32_t policy_build_weight(const struct spawn_config *config)
 
 static bool is_layer(uint64_t number)
 {
-    return number != 0 && number < LAYER_NUMBER;
+    return number != 0 && number < SPAWN_NUMBER;
 }
 
 /* What is made, and what it is made from. */
@@ -51,7 +51,7 @@ static bool has_good_target(const struct spawn_config *config, const struct spaw
             return false;
     }
     return is_layer(make->target) && make->target_mb > 0 &&
-           make->target_mb <= config->build_ceilings.workspace_mb && make->input < LAYER_NUMBER &&
+           make->target_mb <= config->build_ceilings.workspace_mb && make->input < SPAWN_NUMBER &&
            (make->input == 0 || make->kind == SPAWN_NEST_TOOL);
 }
 

@@ -63,6 +63,104 @@ static void memory_that_init_could_not_live_in_is_refused(void **state)
     assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), 0);
 }
 
+static void a_build_has_limits_of_its_own(void **state)
+{
+    struct spawn_config config = good_config();
+    struct spawn_limits limits = {.memory_mb = 2000};
+
+    config.build_ceilings = (struct spawn_limits){4096, 3000, 512, 2048};
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_RUN, &limits), -1);
+    limits = (struct spawn_limits){.memory_mb = 2000};
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_BUILD, &limits), 0);
+    assert_int_equal(limits.memory_mb, 2000);
+    assert_int_equal(limits.processes, 512);
+    limits = (struct spawn_limits){.memory_mb = 4097};
+    assert_int_equal(policy_clamp(&config, SPAWN_NEST_TOOL, &limits), -1);
+}
+
+static struct spawn_nest good_nest(enum spawn_nest_kind kind)
+{
+    struct spawn_nest make = {.kind = kind, .nlayers = 2, .layers = {6, 5}};
+
+    if (kind != SPAWN_NEST_RUN) {
+        make.target = 7;
+        make.target_mb = 64;
+    }
+    return make;
+}
+
+static void good_nests_are_made(void **state)
+{
+    struct spawn_config config = good_config();
+
+    config.build_ceilings.workspace_mb = 64;
+    config.network = SPAWN_NETWORK_HOST;
+    for (enum spawn_nest_kind kind = SPAWN_NEST_RUN; kind <= SPAWN_NEST_TOOL; kind++) {
+        struct spawn_nest make = good_nest(kind);
+
+        assert_int_equal(policy_check_nest(&config, &make), 0);
+        make.network = SPAWN_NETWORK_BRIDGE;
+        assert_int_equal(policy_check_nest(&config, &make), 0);
+        make.network = SPAWN_NETWORK_HOST;
+        assert_int_equal(policy_check_nest(&config, &make), kind == SPAWN_NEST_TOOL ? 0 : -1);
+        make = good_nest(kind);
+        make.warm = 1;
+        assert_int_equal(policy_check_nest(&config, &make), kind == SPAWN_NEST_RUN ? 0 : -1);
+        make = good_nest(kind);
+        make.input = 3;
+        assert_int_equal(policy_check_nest(&config, &make), kind == SPAWN_NEST_TOOL ? 0 : -1);
+    }
+}
+
+static void nests_that_make_no_sense_are_refused(void **state)
+{
+    struct spawn_config config = good_config();
+    struct spawn_nest bad[] = {[0 ... 10] = good_nest(SPAWN_NEST_BUILD),
+                               [11 ... 13] = good_nest(SPAWN_NEST_RUN)};
+
+    config.build_ceilings.workspace_mb = 64;
+    bad[0].kind = SPAWN_NEST_TOOL + 1;
+    bad[1].nlayers = 0;
+    bad[2].nlayers = SPAWN_LAYERS + 1;
+    bad[3].nlayers = UINT32_MAX;
+    bad[4].layers[1] = 0;
+    bad[5].layers[0] = UINT64_C(1) << 48;
+    bad[6].target = 0;
+    bad[7].target = bad[7].layers[1];
+    bad[8].target_mb = 0;
+    bad[9].target_mb = 65;
+    bad[10].network = SPAWN_NETWORK_BRIDGE; /* the operator allows none */
+    bad[11].warm = 2;
+    bad[12].target = 7;
+    bad[13].target_mb = 1;
+    for (size_t i = 0; i < TEST_COUNT(bad); i++)
+        assert_int_equal(policy_check_nest(&config, &bad[i]), -1);
+}
+
+static void lists_of_networks_are_bounded_and_end(void **state)
+{
+    struct spawn_config config = good_config();
+
+    config.ndns = SPAWN_DNS;
+    config.nallowed = SPAWN_ALLOWED;
+    assert_int_equal(policy_check_config(&config), 0);
+    memset(config.dns[SPAWN_DNS - 1], '1', SPAWN_ADDRESS);
+    assert_int_equal(policy_check_config(&config), -1);
+    config = good_config();
+    config.nallowed = SPAWN_ALLOWED;
+    memset(config.allowed[0], '1', SPAWN_CIDR);
+    assert_int_equal(policy_check_config(&config), -1);
+    config = good_config();
+    config.ndns = SPAWN_DNS + 1;
+    assert_int_equal(policy_check_config(&config), -1);
+    config = good_config();
+    config.nallowed = SPAWN_ALLOWED + 1;
+    assert_int_equal(policy_check_config(&config), -1);
+    config = good_config();
+    config.network = SPAWN_NETWORK_HOST + 1;
+    assert_int_equal(policy_check_config(&config), -1);
+}
+
 static void a_good_configuration_is_taken(void **state)
 {
     struct spawn_config config = good_config();
@@ -131,6 +229,10 @@ int main(void)
         cmocka_unit_test(the_ceiling_itself_is_allowed),
         cmocka_unit_test(one_beyond_any_ceiling_is_refused),
         cmocka_unit_test(memory_that_init_could_not_live_in_is_refused),
+        cmocka_unit_test(a_build_has_limits_of_its_own),
+        cmocka_unit_test(good_nests_are_made),
+        cmocka_unit_test(nests_that_make_no_sense_are_refused),
+        cmocka_unit_test(lists_of_networks_are_bounded_and_end),
         cmocka_unit_test(a_good_configuration_is_taken),
         cmocka_unit_test(paths_are_absolute_and_end),
         cmocka_unit_test(texts_end),

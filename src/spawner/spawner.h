@@ -71,7 +71,7 @@ struct work_result {
     int32_t error;
     uint32_t made_target;
     uint64_t value; /* bytes, or the number of a layer */
-    char text[sizeof((struct spawn_reply *)0)->text];
+    char text[sizeof((struct err *)0)->text];
 };
 
 #define WORKS_MAX (2 * LIMIT_NESTS) /* each nest waits for one at most, layers for the rest */

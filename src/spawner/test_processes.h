@@ -3,6 +3,8 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -41,6 +43,8 @@ void worker_stop(struct spawner *s)
     s->worker.pid = 0;
 }
 
+static int test_socks[LIMIT_NESTS]; /* the other ends of those that were born, 0: none */
+
 /* The nest's process is a descriptor that never becomes readable. */
 int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
 {
@@ -48,6 +52,10 @@ int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
         test_birth_fails = false;
         return err_set(e, ERR_INTERNAL, EAGAIN, "as the test wants it");
     }
+    if (test_socks[n] > 0)
+        close(test_socks[n]);
+    test_socks[n] = fcntl(sock, F_DUPFD_CLOEXEC, 1);
+    fcntl(test_socks[n], F_SETFL, O_NONBLOCK);
     s->nests[n].pid = 1;
     s->nests[n].pidfd = eventfd(0, EFD_CLOEXEC);
     return 0;

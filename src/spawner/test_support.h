@@ -64,12 +64,31 @@ static inline void test_spawner_init(uint32_t slots)
     test_nest = nest[1];
 }
 
+/* Nests beside nest 0, which is the test's. */
+static inline void test_finish_nests(void)
+{
+    for (uint32_t n = 1; n < LIMIT_NESTS; n++) {
+        struct nest_process *nest = &test_spawner.nests[n];
+
+        fd_close(&nest->modules);
+        fd_close(&nest->target);
+        fd_close(&nest->sock);
+        fd_close(&nest->pidfd);
+        if (nest->group.nprocs > 0)
+            cgroup_finish(&nest->group);
+        if (test_socks[n] > 0)
+            close(test_socks[n]);
+        test_socks[n] = 0;
+    }
+}
+
 static inline void test_spawner_finish(void)
 {
     for (uint32_t i = 0; i < test_spawner.nslots; i++) {
         fd_close(&test_spawner.slots[i].pidfd);
         cgroup_finish(&test_spawner.slots[i].group);
     }
+    test_finish_nests();
     fd_close(&test_spawner.server);
     fd_close(&test_spawner.nests[0].sock);
     fd_close(&test_spawner.epoll);

@@ -33,10 +33,18 @@ static struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest,
                                    .layer = layer}};
 }
 
+/* A text that is too long loses its end, and no half of a character is left. */
 static void fail(struct spawn_reply *reply, int error, const char *text)
 {
+    size_t len = strnlen(text, sizeof reply->text - 1);
+
+    if (text[len] != '\0') {
+        while (len > 0 && (text[len - 1] & 0x80) != 0)
+            len--;
+    }
     reply->error = error;
-    snprintf(reply->text, sizeof reply->text, "%.*s", (int)sizeof reply->text - 1, text);
+    memcpy(reply->text, text, len);
+    reply->text[len] = '\0';
 }
 
 static void fail_with(struct spawn_reply *reply, const struct err *e)
@@ -148,7 +156,7 @@ static int begin(struct spawner *s)
             return 0;
         }
         r.error = e.errnum != 0 ? e.errnum : EIO;
-        snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, e.text);
+        memcpy(r.text, e.text, sizeof r.text);
         if (take_result(s, first, &r) && reply_to_first(s) < 0)
             return -1;
     }
@@ -222,7 +230,7 @@ bool work_permits_layer(const struct spawner *s, const struct spawn_request *req
 {
     if (req->op == SPAWN_LAYER_HOST && req->kind > SPAWN_HOST_TOOLS)
         return false;
-    return req->layer < LAYER_NUMBER && (req->layer != 0 || req->op == SPAWN_LAYER_NEXT);
+    return req->layer < SPAWN_NUMBER && (req->layer != 0 || req->op == SPAWN_LAYER_NEXT);
 }
 
 int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd)

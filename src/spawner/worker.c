@@ -105,7 +105,7 @@ static _Noreturn void become_worker(const struct spawner *s, const struct work *
         e = (struct err){0};
     if (e.code != 0) {
         r.error = e.errnum != 0 ? e.errnum : EIO;
-        snprintf(r.text, sizeof r.text, "%.*s", (int)sizeof r.text - 1, e.text);
+        memcpy(r.text, e.text, sizeof r.text);
     }
     _exit(write(result, &r, sizeof r) == sizeof r ? 0 : 1);
 }
