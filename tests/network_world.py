@@ -113,7 +113,7 @@ class World:
     made = itertools.count()
 
     def __init__(self):
-        self.tag = f"{host.OWN_PREFIX}{os.getpid()}-{next(self.made)}-"
+        self.tag = f"nettest-{os.getpid()}-{next(self.made)}-"
         self.names = []
         self.closing = []
         self.numbers = itertools.count()

@@ -80,7 +80,7 @@ GENERATED = {
     "etc/group": "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n",
     "etc/hosts": "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n",
     "etc/hostname": "sandbox\n",
-    "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
                          "networks: files\nprotocols: files\nservices: files\n",
     "etc/resolv.conf": "",
     "etc/shells": "/bin/sh\n/bin/bash\n",
