@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char placeholder[] = "{name}";
+#define PLACEHOLDER "{name}"
 
 static bool text_matches(const char *pattern, bool tree, const char *path, size_t len)
 {
@@ -22,7 +22,7 @@ bool route_matches(const char *pattern, bool tree, const char *path, size_t len,
     if (!name)
         return text_matches(pattern, tree, path, len);
     size_t before = (size_t)(name - pattern);
-    const char *after = name + sizeof placeholder - 1;
+    const char *after = name + strlen(PLACEHOLDER);
     size_t rest = strlen(after);
     if (len <= before + rest || memcmp(pattern, path, before) != 0 ||
         memcmp(path + len - rest, after, rest) != 0)
