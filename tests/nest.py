@@ -89,7 +89,7 @@ def as_owner(call):
 class Nest:
     """dunlin-init as pid 1 of a nest whose root is ``tree``; what a BUILD or a TOOL (into /image) writes is lost.
 
-    ``files`` ({path: text, or a pathlib.Path that a link leads to}) lie over the tree; ``runtime`` is
+    ``files`` ({path: text, bytes, or a pathlib.Path that a link leads to}) lie over the tree; ``runtime`` is
     seen as /opt/dunlin.
     """
 
@@ -131,7 +131,7 @@ class Nest:
             if isinstance(content, pathlib.Path):
                 path.symlink_to(content)
             else:
-                path.write_text(content)
+                path.write_bytes(content if isinstance(content, bytes) else content.encode())
                 path.chmod(0o755)
         mount_mapped(tree, os.path.join(self.place, "base"))
         mount("disk", os.path.join(self.place, "disk"), "tmpfs", 0, "mode=0755")

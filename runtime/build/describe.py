@@ -3,9 +3,9 @@
 usage: describe.py WORK_DIRECTORY STARTED
 
 Runs in the sandbox of the build, with the environment's own Python (3.8 or later), after the setup
-script.  STARTED is when the script started, in seconds since 1970.  (runtime/image uses its functions
-for images, whose own Python it does not start.)  It reads the records of the
-package managers itself where starting them would take longer than the rest of a small build.
+script.  STARTED is when the script started, in seconds since 1970.  runtime/image uses its
+functions for images, whose own Python it does not start.  It reads the records of the package
+managers itself: starting them would take longer than the rest of a small build.
 """
 
 import compileall

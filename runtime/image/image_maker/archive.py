@@ -22,18 +22,18 @@ _NO_ARCHIVE = "it is neither a tar archive nor a compressed one"
 _COMPLAINTS = (
     (r"No space left on device|Disk quota exceeded", None),
     (r"Unrecognized archive format", _NO_ARCHIVE),
-    (r"[Tt]runcated|decompress|lzma|Lzma|Damaged|damaged|checksum|zstd|Zstd|invalid|bzip", _DAMAGED),
+    (r"[Tt]runcated|decompress|[Ll]zma|[Dd]amaged|checksum|[Zz]std|invalid|bzip", _DAMAGED),
 )
 
 
 def unpack():
     """Fills the root from INPUT; returns {"digest", "source"}."""
-    _check_format()
+    decompressor = _check_format()
     names = _top_names()
     if {"oci-layout", "index.json"} <= names:
-        return _unpack_layout(names)
+        return _unpack_layout(names, decompressor)
     if "manifest.json" in names:
-        return _unpack_saved()
+        return _unpack_saved(decompressor)
     tree.make_root()
     # --chroot: whatever links the archive has, they lead nowhere else.
     _bsdtar(["-x", "-p", "--numeric-owner", "--chroot", "-C", tree.ROOT, "-f", INPUT])
@@ -41,14 +41,18 @@ def unpack():
 
 
 def _check_format():
-    """Lets tar pass, plain or compressed, and nothing else of what libarchive could read."""
+    """Lets tar pass, plain or compressed, and nothing else of what libarchive could read.
+
+    Returns the program that decompresses it, or None.
+    """
+    used = None
     with open(INPUT, "rb") as file:
         head = file.read(_HEADER)
     if not head:
         raise ImageError("the archive is empty")
     for magic, program in _COMPRESSED:
         if head.startswith(magic):
-            head = _first_bytes([program, "-dc", INPUT])
+            used, head = program, _first_bytes([program, "-dc", INPUT])
             if len(head) < _HEADER:
                 raise ImageError(_DAMAGED)
             break
@@ -60,6 +64,7 @@ def _check_format():
     total = sum(head) - sum(head[148:156]) + 8 * 32
     if not re.match(rb"\s*0*%o[\0 ]" % total, head[148:156] + b" "):
         raise ImageError(_NO_ARCHIVE)
+    return used
 
 
 def _first_bytes(command):
@@ -91,7 +96,7 @@ def _top_names():
     return names
 
 
-def _unpack_layout(names):
+def _unpack_layout(names, decompressor):
     folder = tree.SCRATCH + "/in"
     os.mkdir(folder)
     _bsdtar(["-x", "--no-same-owner", "--no-same-permissions", "--chroot", "-C", folder, "-f",
@@ -101,7 +106,7 @@ def _unpack_layout(names):
     except ImageError:
         if "manifest.json" not in names:
             raise
-        return _unpack_saved()
+        return _unpack_saved(decompressor)
     layout.unpack()
     return {"digest": layout.digest(), "source": "an OCI layout"}
 
@@ -123,8 +128,17 @@ def _first_name(folder):
     return ":" + names[0]
 
 
-def _unpack_saved():
-    _skopeo(f"docker-archive:{INPUT}:@0", "an archive as docker save writes it")
+def _unpack_saved(decompressor):
+    path = INPUT
+    if decompressor is not None:  # not every skopeo reads them all
+        path = tree.SCRATCH + "/saved.tar"
+        with open(path, "wb") as out:
+            done = subprocess.run([decompressor, "-dc", INPUT], stdin=subprocess.DEVNULL,
+                                  stdout=out, stderr=subprocess.PIPE, check=False)
+        if done.returncode != 0:
+            _judge(done.stderr.decode("utf-8", "replace").splitlines())
+            raise ImageError(_DAMAGED)
+    _skopeo(f"docker-archive:{path}:@0", "an archive as docker save writes it")
     layout.unpack()
     return {"digest": layout.digest(), "source": "a docker archive"}
 

@@ -1,6 +1,7 @@
 """An OCI layout on the scratch disk, as skopeo writes it: unpacks its one image."""
 
 import json
+import os
 import re
 
 from . import ImageError, tree
@@ -11,11 +12,12 @@ FOLDER = tree.SCRATCH + "/oci"
 SKOPEO = ("skopeo", "--insecure-policy", "--tmpdir", tree.SCRATCH)
 TARGET = f"oci:{FOLDER}:image"
 _MAX_CONFIG = 8 << 20
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 def unpack():
     """Unpacks the image into the root; umoci applies whiteouts and leaves out devices."""
-    _note_path()
+    _check_config()
     status, complaints = run(["umoci", "raw", "unpack", "--image", FOLDER + ":image", tree.ROOT])
     if status == 0:
         return
@@ -30,15 +32,27 @@ def digest():
     return _read("index.json")["manifests"][0]["digest"]
 
 
-def _note_path():
+def _check_config():
+    """Refuses an image for another kind of machine; a registry that has just one gives that."""
+    try:
+        config = _read(_blob(_read(_blob(digest()))["config"]["digest"]))
+        made_for = (str(config.get("os", "linux")), str(config["architecture"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ImageError("its manifest or its configuration is damaged") from None
+    here = _ARCHITECTURES.get(os.uname().machine, os.uname().machine)
+    if made_for != ("linux", here):
+        raise ImageError(f"it is made for {'/'.join(made_for)!a}, and this machine is linux/{here}")
+    _note_path(config)
+
+
+def _note_path(config):
     """Tells in the log what of the image's PATH is not searched in environments."""
     try:
-        manifest = _read(_blob(digest()))
-        variables = _read(_blob(manifest["config"]["digest"]))["config"].get("Env") or []
+        variables = config["config"].get("Env") or []
         found = [text[len("PATH="):] for text in variables if text.startswith("PATH=")]
         strange = [part for part in ":".join(found).split(":")
                    if part and part.strip("/") not in tree.PATH]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (KeyError, TypeError, AttributeError):
         return
     if strange:
         say("Note: this image has programs that environments do not look for, in "

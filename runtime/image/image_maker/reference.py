@@ -37,7 +37,7 @@ def parse(text):
 
 
 def mirrored(reference, mirror):
-    """`reference`, which names no registry, as the registry `mirror`, host[:port][/path], has it."""
+    """`reference`, which names no registry, as `mirror`, host[:port][/path], has it."""
     match = _MIRROR.fullmatch(mirror)
     if match is None:
         raise ImageError(f"the registry mirror {mirror!a} is not host[:port][/path]")

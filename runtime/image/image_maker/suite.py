@@ -64,7 +64,7 @@ def _mirrors():
 
 
 def _archives():
-    """(URI, suite) of each Debian archive in the host's apt sources, as the tools layer has them."""
+    """(URI, suite) of each Debian archive in the host's apt sources, which the tools layer has."""
     for path in sorted(glob.glob("/etc/apt/sources.list")
                        + glob.glob("/etc/apt/sources.list.d/*")):
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -88,7 +88,8 @@ def _mmdebstrap(name, lines):
                 for part in ("man", "info", "locale", "lintian", "doc")]
     return run(["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
                 "--include=" + PACKAGES, "--skip=chroot/mount,check/empty",
-                "--dpkgopt=force-unsafe-io", *excluded, "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+                "--dpkgopt=force-unsafe-io", *excluded,
+                "--dpkgopt=path-include=/usr/share/doc/*/copyright",
                 "--aptopt=APT::Sandbox::User \"root\"", "--aptopt=Acquire::Retries \"2\"",
                 name, tree.ROOT, *lines])
 

@@ -59,8 +59,10 @@ def complete():
         if place is None or not os.path.isdir(f"{ROOT}/{place}"):
             continue
         place = f"{ROOT}/{place}/{path.rpartition('/')[2]}"
-        if not os.path.lexists(place):
+        is_new = not os.path.lexists(place)
+        if is_new:
             os.mkdir(place)
+        if is_new or mode & stat.S_ISVTX and stat.S_ISDIR(os.lstat(place).st_mode):
             os.chmod(place, mode)
 
 

@@ -30,6 +30,7 @@ def _lines(text):
 
 def _stanzas(text):
     text = "".join(line + "\n" for line in text.splitlines() if not line.startswith("#"))
-    kept = (part.strip("\n") for part in re.split(r"\n[ \t]*\n", text))
-    return "\n\n".join(part for part in kept if part.strip() and not _PASSWORD.search(part)
-                       and not re.search(r"(?im)^enabled:\s*(no|false|0)\s*$", part)) + "\n"
+    parts = (part.strip("\n") for part in re.split(r"\n[ \t]*\n", text))
+    kept = [part + "\n" for part in parts if part.strip() and not _PASSWORD.search(part)
+            and not re.search(r"(?im)^enabled:\s*(no|false|0)\s*$", part)]
+    return "\n".join(kept)
