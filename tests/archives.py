@@ -13,7 +13,7 @@ def compress(path, kind):
     """Compresses a file beside it: the new path."""
     out = pathlib.Path(f"{path}.{kind}")
     with open(path, "rb") as source, open(out, "wb") as target:
-        subprocess.run([COMPRESSORS[kind], "-c"], stdin=source, stdout=target, check=True)
+        subprocess.run([COMPRESSORS[kind], "-1", "-c"], stdin=source, stdout=target, check=True)
     return out
 
 
