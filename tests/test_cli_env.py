@@ -472,12 +472,12 @@ def test_a_reader_that_goes_away_ends_the_log(cli, script, name):
 
 @pytest.fixture
 def archive(tmp_path):
-    """A tar of a root file system that has nothing to run."""
+    """A tar of the least root file system: a shell, which has no libraries."""
     root = tmp_path / "root"
     for folder in ("etc", "usr/bin", "usr/lib"):
         (root / folder).mkdir(parents=True)
     (root / "etc/os-release").write_text("ID=nothing\n")
-    shutil.copy("/bin/true", root / "usr/bin/true")
+    shutil.copy("/bin/sh", root / "usr/bin/sh")
     path = tmp_path / "root.tar"
     with tarfile.open(path, "w") as tar:
         tar.add(root, arcname=".")
