@@ -352,8 +352,12 @@ static int want_base(struct build *b, const struct base_candidate *c, struct err
     static const enum image_job_kind kinds[] = {[BASE_HOST] = IMAGE_JOB_HOST,
                                                 [BASE_PULL] = IMAGE_JOB_PULL,
                                                 [BASE_DEBOOTSTRAP] = IMAGE_JOB_DEBOOTSTRAP};
-    const struct image_wanted_job wanted = {
-        .kind = kinds[c->kind], .name = c->name, .on_line = on_line, .on_done = on_base, .data = b};
+    const struct image_wanted_job wanted = {.kind = kinds[c->kind],
+                                            .name = c->name,
+                                            .on_line = on_line,
+                                            .on_pause = on_pause,
+                                            .on_done = on_base,
+                                            .data = b};
 
     if (c->kind == BASE_IMAGE)
         return err_set(e, ERR_NOT_FOUND, 0, "it was removed");

@@ -232,13 +232,21 @@ void run_cancel(struct run *run)
     uv_timer_start(&run->timer, tell_done, 0, 0);
 }
 
+void fake_print(int i, const char *output)
+{
+    struct run *run = fake.jobs[i].run;
+
+    assert_non_null(run);
+    run->events.on_output(run->events.data, 2, output, strlen(output));
+}
+
 void fake_end_job(int i, const char *output, int status, const char *facts)
 {
     struct run *run = fake.jobs[i].run;
 
     assert_non_null(run);
     if (output != NULL)
-        run->events.on_output(run->events.data, 2, output, strlen(output));
+        fake_print(i, output);
     run->result.outcome = RUN_EXITED;
     run->result.exit_code = status;
     if (facts != NULL) {

@@ -44,6 +44,8 @@ int fake_tear_down(void **state);
 void fake_restart(void);
 /* Runs the loop until nothing more happens. */
 void fake_settle(void);
+/* A job prints something to stderr. */
+void fake_print(int i, const char *output);
 /* Ends job i: output, exit status, facts.json (or NULL). */
 void fake_end_job(int i, const char *output, int status, const char *facts);
 /* Makes a nest fail. */

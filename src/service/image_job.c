@@ -426,8 +426,12 @@ struct image_wait *image_job_want(struct environment_service *s, const struct im
         free(wait);
         return NULL;
     }
-    *wait = (struct image_wait){
-        .job = j, .next = j->waits, .on_line = w->on_line, .on_done = w->on_done, .data = w->data};
+    *wait = (struct image_wait){.job = j,
+                                .next = j->waits,
+                                .on_line = w->on_line,
+                                .on_pause = w->on_pause,
+                                .on_done = w->on_done,
+                                .data = w->data};
     j->waits = wait;
     return wait;
 }
