@@ -2,10 +2,13 @@
 import base64
 import hashlib
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
 import zipfile
+
+from client import wait_until
 
 SERVE = """
 import functools, http.server, sys
@@ -59,6 +62,16 @@ class PipIndex:
         links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>\n'
                         for wheel in sorted(place.glob("*.whl")))
         (place / "index.html").write_text(f"<!DOCTYPE html><html><body>\n{links}</body></html>\n")
+
+    def wait(self):
+        """Returns when the index answers; for one that this process can reach."""
+        host, _, port = self.url.removeprefix("http://").partition("/")[0].partition(":")
+
+        def answers():
+            with socket.socket() as sock:
+                return sock.connect_ex((host, int(port))) == 0
+
+        wait_until(answers, 10, "the package index answers")
 
     def __enter__(self):
         return self
