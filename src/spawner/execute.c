@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ static _Noreturn void become_program(const char *const *argv, int errors)
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && null >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
-        dup2(null, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0)
+        dup2(null, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 &&
+        close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0)
         execve(argv[0], (char *const *)argv, (char *const *)environment);
     dprintf(errors, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);

@@ -115,10 +115,11 @@ static void good_nests_are_made(void **state)
 static void nests_that_make_no_sense_are_refused(void **state)
 {
     struct spawn_config config = good_config();
-    struct spawn_nest bad[] = {[0 ... 10] = good_nest(SPAWN_NEST_BUILD),
-                               [11 ... 13] = good_nest(SPAWN_NEST_RUN)};
+    struct spawn_nest bad[14];
 
     config.build_ceilings.workspace_mb = 64;
+    for (size_t i = 0; i < TEST_COUNT(bad); i++)
+        bad[i] = good_nest(i < 11 ? SPAWN_NEST_BUILD : SPAWN_NEST_RUN);
     bad[0].kind = SPAWN_NEST_TOOL + 1;
     bad[1].nlayers = 0;
     bad[2].nlayers = SPAWN_LAYERS + 1;
