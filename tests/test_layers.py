@@ -365,6 +365,37 @@ def test_leftovers_are_swept_or_listed_at_the_start(instance):
     assert not list((instance.data / "imports").iterdir())
 
 
+def host_layer_begun(one):
+    """The worker and the programs that it has started to make a layer of the host's."""
+    one.send(sp.LAYER_HOST, layer=9, kind=0)
+
+    def found():
+        tree = host.tree(one.popen.pid)
+        workers = [process for process in tree if process.parent == one.popen.pid
+                   and process.comm == "dunlin-spawner"]
+        programs = [process for process in tree if workers and process.parent == workers[0].pid]
+        return (workers[0], programs) if programs else None
+    return wait_until(found, 5, "a program of the host runs")
+
+
+@pytest.mark.parametrize("victim", ["worker", "spawner"])
+def test_no_program_of_the_host_outlives_the_worker_or_the_spawner(instance, victim):
+    """They are in a pid namespace of the worker's own."""
+    worker, programs = host_layer_begun(instance)
+    if victim == "worker":
+        host.kill(worker)
+        reply, _ = instance.receive()
+        assert reply.error == 5 and reply.text
+        build(instance, "true")
+    else:
+        instance.kill()
+    wait_until(lambda: not any(map(host.is_alive, [worker, *programs])), 5, "all are dead")
+    if victim == "spawner":
+        instance.start()
+        instance.good(sp.LAYER_NEXT)
+    assert "9.img" not in instance.images()
+
+
 BAD = {
     "nest 0": {"op": sp.NEST_OPEN, "nest": 0, "make": nest(RUN, BASE)},
     "nest 64": {"op": sp.NEST_OPEN, "nest": 64, "make": nest(RUN, BASE)},
