@@ -83,7 +83,7 @@ def test_a_build_sees_no_host_file_process_or_secret(client, server):
     assert len(found["pids"]) <= 6, found["pids"]
     assert not found["canary"] and "DUNLIN_TEST_CANARY" not in found["environ"]
     assert all(text.startswith("<") for text in found["one"]), found["one"]
-    assert found["fd1"] in (["EACCES"], ["EPERM"]), found["fd1"]
+    assert found["fd1"] in (["EACCES"], ["EPERM"], ["ENOENT"]), found["fd1"]
     for name in ("sysrq", "core", "oom"):
         assert found[name] != "ok", name
     assert found["home"] == [] or found["home"] == ["ENOENT"]
@@ -94,7 +94,7 @@ def test_a_build_sees_no_host_file_process_or_secret(client, server):
 def test_files_of_a_build_are_plain_on_the_disk_and_never_setuid_in_runs(client):
     """Ids inside are ordinary; a set-user-id program of an environment gives a run nothing."""
     script = ("cp /usr/bin/id /opt/id && chmod 4755 /opt/id && cp /bin/cat /opt/cat && "
-              "setcap cap_dac_override+ep /opt/cat 2>/dev/null; "
+              "{ setcap cap_dac_override+ep /opt/cat || true; } 2>/dev/null; "
               "mkdir /opt/private && echo secret > /opt/private/x && chmod 700 /opt/private")
     with environment(client, script) as name:
         answer = client.run("""
@@ -110,9 +110,9 @@ def test_files_of_a_build_are_plain_on_the_disk_and_never_setuid_in_runs(client)
 def test_links_of_an_image_lead_no_mount_of_ours_astray(client):
     """R32: /dev, /proc, /tmp, /opt/dunlin, /etc/resolv.conf made links, files or nothing."""
     script = textwrap.dedent("""
-        rm -rf /var/tmp; ln -s /etc /var/tmp
+        rmdir /var/tmp; ln -s /etc /var/tmp
         rm -f /etc/resolv.conf 2>/dev/null; ln -sf /usr/bin/python3 /etc/hosts 2>/dev/null
-        rm -rf /srv; ln -s /proc /srv
+        rmdir /srv; ln -s /proc /srv
         mv /opt /opt2 2>/dev/null && ln -s /etc /opt || true
         mkdir -p /sandbox2; ln -sfn /etc /run2
         echo done
@@ -149,7 +149,8 @@ def test_a_hostile_environment_reaches_no_other_one(client, server):
                 open(path, "w"); found.append(path)
             except OSError:
                 pass
-        FOUND = [f for f in found if not (isinstance(f, tuple) and int(f[0]) == os.getpid())]
+        # Its own sandboxes are its own; the builder, pid 1, and every file are not.
+        FOUND = [f for f in found if not isinstance(f, tuple) or f[0] == "1"]
         NETS = os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
         CAPS = [l for l in open("/proc/self/status") if l.startswith("CapEff")]
         P
