@@ -258,7 +258,7 @@ static void reply_refused(struct http_request *r, struct environment_request *q,
 
 static void reply_exists(struct http_request *r, const char *name)
 {
-    reply_words(r, 400, name, " 已存在 (the name is taken)");
+    reply_words(r, 400, name, " 已存在");
 }
 
 void environments_post(struct api *api, struct http_request *r, const struct call *call)
@@ -332,7 +332,7 @@ void environment_delete_one(struct api *api, struct http_request *r, const struc
     _cleanup_buf_ struct buf words = {0};
     struct buf body = {0};
     int result = environment_append_quoted(&words, call->name, strlen(call->name)) |
-                 buf_append_str(&words, " 已删除 (deleted)") |
+                 buf_append_str(&words, " 已删除") |
                  buf_append_str(&body, "{\"message\":");
     if (result == 0)
         result = text_append_json(&body, words.data, words.len) | buf_append_str(&body, "}");

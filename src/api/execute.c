@@ -256,7 +256,7 @@ static void reply_unusable(struct http_request *r, const char *name, const char 
 {
     _cleanup_buf_ struct buf text = {0};
     if (environment_append_quoted(&text, name, strlen(name)) < 0 ||
-        buf_printf(&text, " 状态为 %s，无法使用 (the environment is %s)", status, status) < 0)
+        buf_printf(&text, " 状态为 %s，无法使用", status) < 0)
         error_reply_memory(r);
     else
         error_reply(r, 400, text.data, text.len);
