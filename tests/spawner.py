@@ -85,6 +85,7 @@ class Spawner:
         self.data = pathlib.Path(tempfile.mkdtemp(prefix=host.OWN_PREFIX + "spawner-", dir=place))
         for name in ("system/usr", "system/etc"):
             (self.data / name).mkdir(parents=True)
+        (self.data / "system/etc/resolv.conf").touch()  # as every system copy has it
         limits = Limits(256, 1000, 64, 64)
         self.config = Config(
             data=bytes(self.data), system=bytes(self.data / "system"),

@@ -340,6 +340,25 @@ def test_the_spawner_serves_while_the_disk_is_busy(instance):
     assert not any(reply.error for reply in opened)
 
 
+def test_only_tools_reach_the_hosts_network_and_resolve_as_the_host_does(base_image):
+    """What the operator has named; everybody else has our resolvers."""
+    with Spawner(network=sp.HOST, ndns=1, dns=b"192.0.2.53") as one:
+        one.good(sp.LAYER_NEXT)
+        shutil.copy(base_image, one.data / f"layers/{BASE}.img")
+        one.good(sp.NEST_OPEN, nest=1, make=nest(TOOL, BASE, target=CHANGES, target_mb=16,
+                                                 network=sp.HOST))
+        open_build(one, 2, MORE)
+        look = "readlink /proc/self/ns/net; cat /etc/resolv.conf"
+        own = host.namespace("self", "net")
+        assert one.run(1, look)[1] == f"{own}\n" + pathlib.Path("/etc/resolv.conf").read_text()
+        net, _, resolver = one.run(2, look)[1].partition("\n")
+        assert net != own and resolver == "nameserver 192.0.2.53\n"
+        wait_until(lambda: one.ask(sp.PING).error == 0, 5, "nest 0 answers")
+        box = one.sandbox(2)
+        assert one.ask(sp.START, slot=box.slot, network=sp.HOST).error == ERANGE
+        one.stop()
+
+
 def test_limits_of_builds_are_the_builds(instance):
     """And those of runs the runs'."""
     open_build(instance)
