@@ -165,14 +165,25 @@ def test_a_rewritten_destination_must_be_permitted_too(world):
     assert world.net.seen() == []
 
 
-def test_tools_in_the_hosts_network_do_not_reach_the_api(open_world):
-    tool = open_world.peer(open_world.host_name, "setpriv", "--reuid=1879179269",
-                           "--clear-groups")
+def test_tools_in_the_hosts_network_do_not_reach_the_api(world):
+    inside = world.peer(world.host_name)
+    inside.serve(22, 8000)
+    tool = world.peer(world.host_name, "setpriv", "--reuid=1879179269", "--clear-groups")
+    assert tool.tcp("127.0.0.1", 8000) == "127.0.0.1"
+    driver = world.driver("port 8000")
+    assert driver.say("attach", 3, f"/run/netns/{world.host_name}") == "ok"
     for address in ("127.0.0.1", "10.9.0.1", "45.0.0.1", "::1", "2a00::1"):
         assert tool.tcp(address, 8000) == "ECONNREFUSED", address
     assert tool.tcp("127.0.0.1", 22) == "127.0.0.1"
     assert tool.tcp("45.0.0.2", 8000) == "45.0.0.1"
-    assert open_world.inside.tcp("127.0.0.1", 8000) == "127.0.0.1"
+    assert inside.tcp("127.0.0.1", 8000) == "127.0.0.1"
+    links, _, tables, forwarding = world.state()
+    assert (links, tables, forwarding) == ([], ["table inet dunlin_0123456789abcdef_api"], "0")
+    world.sandbox(driver)
+    assert tool.tcp("127.0.0.1", 8000) == "ECONNREFUSED"
+    os.kill(driver.worker().pid, signal.SIGKILL)
+    driver.close()
+    assert world.state() == NOTHING
 
 
 def test_a_firewall_of_the_host_still_drops(world):

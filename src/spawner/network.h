@@ -20,7 +20,8 @@ int network_open(const struct spawn_config *config, const char *base_name, struc
 /* Becomes readable when an answer is there.  The same one from open to close; -1 before. */
 int network_fd(void);
 
-/* Asks for a link in a sandbox: eth0 with an address and a default route.  The answer comes
+/* Asks for a link in a sandbox: eth0 with an address and a default route.  When the namespace is
+ * the host's own (a tool's), our API is closed to it instead.  The answer comes
  * through network_read(), usually within a few milliseconds; until then nothing may run that
  * relies on it.  The descriptor stays the caller's.  -1 when it cannot be asked. */
 int network_attach(uint32_t slot, int netns_fd, struct err *e);

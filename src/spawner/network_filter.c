@@ -234,6 +234,25 @@ enum network_step network_filter_load(const struct network_plan *plan, int *ret_
     return begin_forwarding();
 }
 
+enum network_step network_filter_load_api(const struct network_plan *plan)
+{
+    static char rules[NETWORK_RULES_BYTES];
+
+    errno = 0;
+    if (network_rules_write_api(plan, rules) < 0)
+        return NETWORK_STEP_NFT_REFUSED;
+    return nft(rules, false) < 0 ? nft_step() : NETWORK_STEP_NONE;
+}
+
+void network_filter_unload_api(const struct network_plan *plan)
+{
+    char rules[128];
+
+    snprintf(rules, sizeof rules, "add table inet %s_api\ndelete table inet %s_api\n", plan->table,
+             plan->table);
+    nft(rules, true);
+}
+
 void network_filter_unload(const struct network_plan *plan, int *lock)
 {
     char rules[128], path[LOCK_PATH];

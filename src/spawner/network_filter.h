@@ -28,11 +28,17 @@ enum network_step {
 /* Says what could not be done and what enables it. */
 const char *network_step_text(enum network_step step);
 
-/* Both return NETWORK_STEP_NONE, or what failed with errno (0: nft's own words are in the log). */
+/* Loading returns NETWORK_STEP_NONE, or what failed with errno (0: nft's own words are in the log).
+ */
 
 /* Loads the instance's table, and has the host forward IPv4 if it does not: then everything that
  * is not of sandboxes stays unforwarded.  `ret_lock` is held while the instance has a network. */
 enum network_step network_filter_load(const struct network_plan *plan, int *ret_lock);
-/* Takes the table away; the last instance that does so also ends the forwarding that it or another
- * one began. */
+/* Loads the table that keeps tools in the host's own network from our API; nothing else of the host
+ * is touched. */
+enum network_step network_filter_load_api(const struct network_plan *plan);
+void network_filter_unload_api(const struct network_plan *plan);
+
+/* Takes the instance's table away; the last instance that does so also ends the forwarding that it
+ * or another one began. */
 void network_filter_unload(const struct network_plan *plan, int *lock);

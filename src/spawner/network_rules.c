@@ -246,13 +246,9 @@ static void add_ways_in(struct text *t, const struct network_plan *plan)
         "  }\n"
         "  chain output {\n"
         "    type filter hook output priority filter; policy accept;\n"
-        "    oifname \"%s*\" goto answering\n",
+        "    oifname \"%s*\" goto answering\n"
+        "  }\n",
         plan->links, plan->links, plan->links);
-    /* Tools that work in the host's own network have no business with our API. */
-    for (uint32_t i = 0; i < plan->nports; i++)
-        add(t, "    meta skuid %u-%u fib daddr type local tcp dport %u reject with tcp reset\n",
-            SPAWN_UID_NEST, SPAWN_UID_NEST + LIMIT_NESTS * SPAWN_UID_COUNT - 1, plan->ports[i]);
-    add(t, "  }\n");
 }
 
 static void add_translation(struct text *t, const struct network_plan *plan)
@@ -286,5 +282,20 @@ int network_rules_write(const struct network_plan *plan, char out[static NETWORK
     add_ways_in(&t, plan);
     add_translation(&t, plan);
     add(&t, "}\n");
+    return t.is_full ? -1 : 0;
+}
+
+int network_rules_write_api(const struct network_plan *plan, char out[static NETWORK_RULES_BYTES])
+{
+    struct text t = {.bytes = out};
+
+    add(&t, "add table inet %s_api\ndelete table inet %s_api\ntable inet %s_api {\n", plan->table,
+        plan->table, plan->table);
+    add(&t, "  chain output {\n"
+            "    type filter hook output priority filter; policy accept;\n");
+    for (uint32_t i = 0; i < plan->nports; i++)
+        add(&t, "    meta skuid %u-%u fib daddr type local tcp dport %u reject with tcp reset\n",
+            SPAWN_UID_NEST, SPAWN_UID_NEST + LIMIT_NESTS * SPAWN_UID_COUNT - 1, plan->ports[i]);
+    add(&t, "  }\n}\n");
     return t.is_full ? -1 : 0;
 }

@@ -88,7 +88,19 @@ static void the_fullest_configuration_has_room(void **state)
         snprintf(config.allowed[i], SPAWN_CIDR, "1111:2222:3333:4444:5555:6666:7777:%d/128",
                  1000 + i);
     write_rules(&config, true);
-    assert_contains(rules, "meta skuid 1879113728-1883308031 fib daddr type local tcp dport 65532");
+}
+
+static void tools_in_the_hosts_network_are_kept_from_the_api(void **state)
+{
+    struct spawn_config config = {.ports = {8000, 0, 8443}};
+    struct network_plan plan;
+
+    assert_int_equal(network_plan_init(&plan, &config, "dunlin-0123456789abcdef", NULL), 0);
+    assert_int_equal(network_rules_write_api(&plan, rules), 0);
+    assert_contains(rules, "table inet dunlin_0123456789abcdef_api {");
+    assert_contains(rules, "meta skuid 1879113728-1883308031 fib daddr type local tcp dport 8000 ");
+    assert_contains(rules, "tcp dport 8443 ");
+    assert_lacks(rules, "dport 0");
 }
 
 int main(void)
@@ -99,6 +111,7 @@ int main(void)
         cmocka_unit_test(without_ipv6_nothing_of_it_passes),
         cmocka_unit_test(no_limit_means_no_rule),
         cmocka_unit_test(the_fullest_configuration_has_room),
+        cmocka_unit_test(tools_in_the_hosts_network_are_kept_from_the_api),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

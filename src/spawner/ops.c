@@ -83,7 +83,7 @@ static int do_start(struct spawner *s, const struct spawn_request *req, int fd)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("start: slot %u: %s", req->slot, e.text);
-    if (reply.error == 0 && req->network == SPAWN_NETWORK_BRIDGE)
+    if (reply.error == 0 && req->network != SPAWN_NETWORK_NONE)
         return attach_begin(s, req->slot);
     return ops_answer(s, &reply);
 }
