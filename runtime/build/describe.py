@@ -8,15 +8,12 @@ functions for images, whose own Python it does not start.  It reads the records 
 managers itself: starting them would take longer than the rest of a small build.
 """
 
-import compileall
-import glob
-import importlib.util
 import itertools
 import json
 import os
-import platform
 import sys
 import time
+from importlib.util import cache_from_source
 
 COMPILE_SECONDS = 120
 UNUSED = ("test", "idlelib", "lib2to3", "ensurepip", "turtledemo", "site-packages", "dist-packages")
@@ -58,13 +55,22 @@ def pip(folders):
     """The distributions in these directories (PEP 376, PEP 566)."""
     seen = set()
     for folder in folders:
-        for path in sorted(glob.glob(glob.escape(folder) + "/*.dist-info/METADATA")
-                           + glob.glob(glob.escape(folder) + "/*.egg-info/PKG-INFO")
-                           + glob.glob(glob.escape(folder) + "/*.egg-info")):
-            name, version = metadata(path)
-            if name and name.lower() not in seen:
-                seen.add(name.lower())
-                yield name, version
+        for record in below(folder):
+            if not record.endswith((".dist-info", ".egg-info")):
+                continue
+            for path in (record + "/METADATA", record + "/PKG-INFO", record):
+                name, version = metadata(path)
+                if name and name.lower() not in seen:
+                    seen.add(name.lower())
+                    yield name, version
+
+
+def below(folder):
+    """The paths of what is in a directory, in order; none where it cannot be read."""
+    try:
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []
 
 
 def metadata(path):
@@ -81,11 +87,13 @@ def metadata(path):
 
 def npm():
     """The packages that are installed for every program (npm's global ones)."""
-    roots = {"/usr/lib/node_modules", "/usr/local/lib/node_modules", "/opt/conda/lib/node_modules"}
-    for path in sorted(path for root in roots for pattern in ("*", "@*/*")
-                       for path in glob.glob(root + "/" + pattern + "/package.json")):
+    found = []
+    for root in ("/usr/lib", "/usr/local/lib", "/opt/conda/lib"):
+        for path in below(root + "/node_modules"):
+            found += below(path) if os.path.basename(path).startswith("@") else [path]
+    for path in found:
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path + "/package.json", encoding="utf-8") as file:
                 record = json.load(file)
             yield str(record["name"]), str(record.get("version", ""))
         except (OSError, ValueError, KeyError, TypeError):
@@ -94,9 +102,9 @@ def npm():
 
 def conda():
     """The packages of the root environment; their records are <name>-<version>-<build>.json."""
-    for path in sorted(glob.glob("/opt/conda/conda-meta/*.json")):
+    for path in below("/opt/conda/conda-meta"):
         parts = os.path.basename(path)[:-len(".json")].rsplit("-", 2)
-        if len(parts) == 3:
+        if path.endswith(".json") and len(parts) == 3:
             yield parts[0], parts[1]
 
 
@@ -109,7 +117,7 @@ def compile_modules(started):
     """
     deadline = time.monotonic() + COMPILE_SECONDS
     library = os.path.dirname(os.path.dirname(json.__file__))
-    is_bare = not os.path.exists(importlib.util.cache_from_source(json.__file__))
+    is_bare = not os.path.exists(cache_from_source(json.__file__))
     for folder in sys.path:
         is_library = is_bare and folder == library
         if not os.path.isdir(folder) or not (is_library or os.stat(folder).st_mtime >= started):
@@ -124,15 +132,11 @@ def compile_modules(started):
 
 def compile_item(item):
     """Compiles what a directory's entry holds; what cannot be compiled stays as it is."""
+    import compileall  # takes longer than all the rest when there is nothing to compile
     if item.is_dir(follow_symlinks=False):
         compileall.compile_dir(item.path, quiet=2, maxlevels=20)
     elif item.name.endswith(".py"):
         compileall.compile_file(item.path, quiet=2)
-
-
-def expand(patterns):
-    """The directories that match."""
-    return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
 
 
 def packages(folders):
@@ -146,7 +150,7 @@ def packages(folders):
 
 def main(work, started):
     write(os.path.join(work, "packages.json"), packages(sys.path))
-    write(os.path.join(work, "facts.json"), {"python": platform.python_version()})
+    write(os.path.join(work, "facts.json"), {"python": sys.version.split()[0]})
     compile_modules(started)
 
 

@@ -1,5 +1,6 @@
 """What an environment tells of its packages (runtime/build/describe.py)."""
 
+import compileall  # noqa: F401  (what describe imports late, where its path is another)
 import json
 import os
 import pathlib

@@ -1,5 +1,6 @@
 """Tells what the new image holds, without executing anything of it."""
 
+import glob
 import importlib.util
 import json
 import os
@@ -69,7 +70,8 @@ def packages():
             with os.fdopen(writing, "w", encoding="ascii") as out:  # there is no codec inside
                 os.chroot(tree.ROOT)
                 os.chdir("/")
-                json.dump(describe.packages(describe.expand(_MODULES)), out)
+                folders = [path for pattern in _MODULES for path in glob.glob(pattern)]
+                json.dump(describe.packages(folders), out)
             status = 0
         finally:
             os._exit(status)
