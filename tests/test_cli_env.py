@@ -297,6 +297,7 @@ def test_options_of_create_reach_the_server(cli, script, name, client):
                "--build-network", "none", "--wait").returncode == 0
     made = client.get(f"/environments/{name}").body
     assert (made["warm"], made["network"]) == (["json", "math"], "none")
+    assert "   🔥 Warm: json, math\n" in cli("info", name).stdout
 
 
 # -- wait
@@ -376,7 +377,7 @@ def test_a_log_is_followed_to_the_end_of_the_build(cli, script, name):
     ended = cli("logs", name, "-f")
     assert ended.returncode == 0, ended.stdout
     assert "begin\n" in ended.stdout and "end\n" in ended.stdout
-    assert ended.stdout.endswith("✅ the environment is built!\n")
+    assert ended.stdout.endswith("✅ the environment is ready\n")
 
 
 def test_a_followed_log_comes_while_the_build_runs(cli, script, name):
@@ -422,6 +423,19 @@ def test_a_rebuild_runs_the_script_again(cli, made, client):
     assert ended.returncode == 0, ended.stdout
     assert ended.stdout.splitlines()[-1] == "✅ the environment is built!"
     assert client.get(f"/environments/{made}")["built_at"] > before
+
+
+def test_a_rebuild_that_fails_ends_with_1_and_leaves_what_was_built(cli, name, client):
+    end = int(time.time()) + 8
+    works_until_then = f"date >/opt/when; [ $(date +%s) -lt {end} ]\n"
+    assert cli("create", name, "-", "--wait", input=works_until_then).returncode == 0
+    time.sleep(max(0, end - time.time()))
+    for extra in (["--wait"], []):
+        ended = cli("rebuild", name, *extra)
+        assert ended.returncode == 1, ended.stdout
+        assert "❌ the build failed: the rebuild failed, the former state serves" in ended.stdout
+    assert client.run("print(open('/opt/when').read())", environment=name)["success"]
+    assert cli("wait", name).returncode == 0
 
 
 # -- delete

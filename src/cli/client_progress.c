@@ -72,17 +72,19 @@ int client_progress_line(const struct client_progress *p, uint64_t now_us, size_
 
 void client_progress_draw(void *data)
 {
-    const struct client_progress *p = data;
+    struct client_progress *p = data;
     _cleanup_buf_ struct buf line = {0};
+    uint64_t now_us = clock_now_us(), frame = (now_us - p->start_us) / FRAME_US + 1;
     struct winsize size = {0};
     size_t columns = COLUMNS_DEFAULT;
 
-    if (!p->shown)
+    if (!p->shown || frame == p->drawn)
         return;
+    p->drawn = frame;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         columns = size.ws_col;
     /* The last column stays free: a full line would wrap on some terminals. */
-    if (client_progress_line(p, clock_now_us(), columns - 1, &line) < 0 || line.len == 0)
+    if (client_progress_line(p, now_us, columns - 1, &line) < 0 || line.len == 0)
         return;
     printf("\r%.*s\033[K", (int)line.len, line.data);
     fflush(stdout);
@@ -92,6 +94,7 @@ void client_progress_clear(struct client_progress *p)
 {
     if (!p->shown)
         return;
+    p->drawn = 0;
     fputs("\r\033[K", stdout);
     fflush(stdout);
 }

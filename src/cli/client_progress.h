@@ -12,6 +12,7 @@ struct client_progress {
     uint64_t start_us; /* of the wait, clock_now_us */
     char what[96];     /* "running the script", UTF-8 without controls */
     char detail[512];  /* last line of the log, escaped */
+    uint64_t drawn;    /* number of the frame that stands there, 0: none */
 };
 
 /* Begins to wait now. */

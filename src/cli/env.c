@@ -137,7 +137,19 @@ const char *env_python(const json_t *environment)
 
     if (*actual != '\0')
         return actual;
+    if (json_is_null(json_object_get(environment, "actual_python")) &&
+        strcmp(client_text_of(environment, "status"), "ready") == 0)
+        return WORDS("none", "无");
     return *wanted != '\0' ? wanted : WORDS("unknown", "未知");
+}
+
+bool env_has_failed(const json_t *environment)
+{
+    const char *status = client_text_of(environment, "status");
+
+    return strcmp(status, "failed") == 0 ||
+           (strcmp(status, "ready") == 0 && *client_text_of(environment, "phase") == '\0' &&
+            *client_text_of(environment, "error") != '\0');
 }
 
 void env_print_failure(const json_t *environment)

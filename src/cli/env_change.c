@@ -109,7 +109,7 @@ static int go_on(struct client *c, const struct client_options *o, const struct 
         return env_wait(c, o);
     if (o->json)
         client_json_print(a->json);
-    if (strcmp(client_text_of(a->json, "status"), "failed") != 0)
+    if (!env_has_failed(a->json))
         return 0;
     if (!o->json)
         env_print_failure(a->json);
@@ -143,7 +143,7 @@ int env_create(struct client *c, const struct client_options *o)
         return client_fail_call(o, &e);
     if (client_check(o, what, env_kind(), &a) != 0)
         return 1;
-    if (!o->json && strcmp(client_text_of(a.json, "status"), "failed") != 0)
+    if (!o->json && !env_has_failed(a.json))
         print_created(a.json);
     return go_on(c, o, &a);
 }
@@ -169,7 +169,7 @@ int env_rebuild(struct client *c, const struct client_options *o)
         return client_fail_call(o, &e);
     if (client_check(o, what, env_kind(), &a) != 0)
         return 1;
-    if (!o->json && strcmp(client_text_of(a.json, "status"), "failed") != 0)
+    if (!o->json && !env_has_failed(a.json))
         print_fact(WORDS("   Status", "   状态"), client_text_of(a.json, "status"));
     return go_on(c, o, &a);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 
@@ -35,7 +36,9 @@ const char *env_kind(void);
 
 /* ✅ 🔧 ❌ ❓ */
 const char *env_icon(const char *status);
-/* The Python found in it, or the one that was wished for, or "unknown". */
+/* The Python found in it ("none": there is none), or the one that was wished for, or "unknown". */
 const char *env_python(const json_t *environment);
+/* Whether the last build came to nothing.  One that was ready before is ready still. */
+bool env_has_failed(const json_t *environment);
 /* "failed" and its error, on lines of their own. */
 void env_print_failure(const json_t *environment);

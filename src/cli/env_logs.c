@@ -85,7 +85,7 @@ static int say_end(const struct log *log)
         return 1;
     }
     if (strcmp(log->status, "ready") == 0)
-        puts(WORDS("✅ the environment is built!", "✅ 环境构建完成!"));
+        puts(WORDS("✅ the environment is ready", "✅ 环境已就绪"));
     return 0;
 }
 

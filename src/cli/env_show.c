@@ -109,6 +109,25 @@ static void print_building(const json_t *one)
                client_number_of(one, "queue_place"));
 }
 
+/* The modules that are imported ahead: told by whoever made it, or learned. */
+static void print_warm(const json_t *one)
+{
+    const json_t *told = json_object_get(one, "warm");
+    const json_t *list = json_is_array(told) ? told : json_object_get(one, "learned");
+    size_t n = json_array_size(list);
+
+    if (n == 0)
+        return;
+    fputs(json_is_array(told) ? WORDS("   🔥 Warm: ", "   🔥 预热: ")
+                              : WORDS("   🔥 Warm (learned): ", "   🔥 预热（学习所得）: "),
+          stdout);
+    for (size_t i = 0; i < n; i++) {
+        fputs(i > 0 ? ", " : "", stdout);
+        client_text_print(json_string_value(json_array_get(list, i)));
+    }
+    putchar('\n');
+}
+
 /* What SimplePySandbox did not have. */
 static void print_more(const json_t *one)
 {
@@ -128,6 +147,7 @@ static void print_more(const json_t *one)
         print_size(one);
     if (*network != '\0')
         print_fact(WORDS("   🌐 Network", "   🌐 网络"), network);
+    print_warm(one);
     if (client_number_of(one, "active_runs") > 0)
         printf(WORDS("   🏃 Runs: %" JSON_INTEGER_FORMAT "\n",
                      "   🏃 正在运行: %" JSON_INTEGER_FORMAT "\n"),

@@ -120,7 +120,9 @@ static int end_interrupted(const struct wait *w)
 
 static int end_built(const struct wait *w, const json_t *environment)
 {
-    bool ready = strcmp(client_text_of(environment, "status"), "ready") == 0;
+    /* Whoever began the build wants to know about it, others only whether there is something. */
+    bool ready = w->options->wait ? !env_has_failed(environment)
+                                  : strcmp(client_text_of(environment, "status"), "ready") == 0;
 
     if (w->options->json)
         client_json_print(environment);

@@ -85,9 +85,8 @@ static const char *kind(void)
 
 /* One short request; 0 when the answer is a success, otherwise 1, and it was told. */
 static int ask(struct client *c, const struct client_options *o, const struct client_call *call,
-               struct client_answer *ret)
+               const char *what, struct client_answer *ret)
 {
-    const char *what = WORDS("the server refuses", "服务器拒绝");
     struct err e = {0};
 
     if (call->path == NULL)
@@ -252,7 +251,7 @@ static int do_list(struct client *c, const struct client_options *o)
     const json_t *list;
     size_t n;
 
-    if (ask(c, o, &call, &a) != 0)
+    if (ask(c, o, &call, WORDS("cannot list the images", "获取镜像列表失败"), &a) != 0)
         return 1;
     if (o->json)
         return 0;
@@ -276,7 +275,7 @@ static int do_remove(struct client *c, const struct client_options *o)
                                .path = client_path("images", o->argument[0], ""),
                                .timeout_s = ASK_TIMEOUT_S};
     _cleanup_answer_ struct client_answer a = {0};
-    int r = ask(c, o, &call, &a);
+    int r = ask(c, o, &call, WORDS("cannot remove the image", "删除镜像失败"), &a);
 
     free((char *)call.path);
     if (r != 0 || o->json)
@@ -294,7 +293,7 @@ static int do_gc(struct client *c, const struct client_options *o)
     _cleanup_answer_ struct client_answer a = {0};
     char size[CLIENT_SIZE_MAX];
 
-    if (ask(c, o, &call, &a) != 0)
+    if (ask(c, o, &call, WORDS("cannot collect what is unused", "清理失败"), &a) != 0)
         return 1;
     if (o->json)
         return 0;
