@@ -1,7 +1,7 @@
 #!/bin/bash
 # Data science from Debian's packages: signed, tested together, and kept by the host's own mirror.
 #
-#   dunlin env create data-science-apt environments/data-science-apt.sh --network bridge \
+#   dunlin env create data-science-apt environments/data-science-apt.sh \
 #       --warm numpy,pandas --wait
 #
 # Needs a Debian base (the host's, debian:*, debootstrap:*) and a mirror that can be reached.

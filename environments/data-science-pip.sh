@@ -1,7 +1,7 @@
 #!/bin/bash
 # Data science with the versions of pip's index: newer than Debian's, in a virtual environment.
 #
-#   dunlin env create data-science environments/data-science-pip.sh --network bridge \
+#   dunlin env create data-science environments/data-science-pip.sh \
 #       --warm numpy,pandas,matplotlib.pyplot --wait
 #
 # The host's base has numpy and pandas of its own when the host has; the virtual environment in

@@ -2,8 +2,8 @@
 # Machine learning on the CPU: scikit-learn, gradient boosting, ONNX for models made elsewhere, and
 # PyTorch if you want it.
 #
-#   dunlin env create machine-learning environments/machine-learning.sh --network bridge --wait \
-#       --wait-timeout 1800
+#   dunlin env create machine-learning environments/machine-learning.sh --wait \
+#       --wait-timeout 30
 #
 # Needs some 3 GB on the disk and a few minutes; raise the limits of builds where that is too much.
 # PyTorch's default build for Linux brings CUDA, of no use here; its CPU builds are in an index of

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Web development: Node.js with TypeScript and the usual tools, and Python's web frameworks.
 #
-#   dunlin env create web-development environments/web-development.sh --network bridge --wait
+#   dunlin env create web-development environments/web-development.sh --wait
 #
 # Takes node as the base has it, else Debian's. Needs indexes of npm and pip, and a Debian mirror
 # where the base has no node.
