@@ -164,8 +164,9 @@ class World:
 
     def sysctl(self, name, value=None):
         """Reads or sets a sysctl of the host."""
-        words = [name] if value is None else ["-w", f"{name}={value}"]
-        return run("ip", "netns", "exec", self.host_name, "/usr/sbin/sysctl", "-n", *words).strip()
+        path = "/proc/sys/" + name.replace(".", "/")
+        command = f"cat {path}" if value is None else f"echo {value} > {path}"
+        return run("ip", "netns", "exec", self.host_name, "sh", "-c", command).strip()
 
     def peer(self, name, *before):
         """Somebody in a namespace."""
