@@ -31,7 +31,5 @@ int environment_append_quoted(struct buf *out, const char *name, size_t len)
 
 int environment_append_unknown(struct buf *out, const char *name, size_t len)
 {
-    return environment_append_quoted(out, name, len) < 0
-               ? -1
-               : buf_append_str(out, " 不存在");
+    return environment_append_quoted(out, name, len) < 0 ? -1 : buf_append_str(out, " 不存在");
 }

@@ -332,8 +332,7 @@ void environment_delete_one(struct api *api, struct http_request *r, const struc
     _cleanup_buf_ struct buf words = {0};
     struct buf body = {0};
     int result = environment_append_quoted(&words, call->name, strlen(call->name)) |
-                 buf_append_str(&words, " 已删除") |
-                 buf_append_str(&body, "{\"message\":");
+                 buf_append_str(&words, " 已删除") | buf_append_str(&body, "{\"message\":");
     if (result == 0)
         result = text_append_json(&body, words.data, words.len) | buf_append_str(&body, "}");
     reply_json(r, &body, result == 0);

@@ -74,7 +74,7 @@ static void explain_signal(struct build_task *t, const struct run_result *r)
     const struct environment_rules *rules = &t->service->rules;
 
     if (r->limits_hit & RUN_HIT_OUTPUT)
-        blame(t, "printed too much");
+        blame(t, "printed more than 64 MB");
     else if (r->limits_hit & RUN_HIT_MEMORY)
         blame(t, "was killed by signal %d: more than %u MB of memory (BUILD_MEMORY)", r->signal,
               rules->build_limits.memory_mb);

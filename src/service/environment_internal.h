@@ -15,7 +15,6 @@
 struct build;
 struct build_task;
 struct image_job;
-
 /* What the settings say about environments. */
 struct environment_rules {
     uint32_t build_concurrency, build_timeout_ms;
@@ -72,7 +71,8 @@ struct environment_service {
     struct layer_pin *pins;
     uv_timer_t soon, tick;
     unsigned ticks;
-    unsigned prewarm; /* environments that may still be opened ahead */
+    unsigned walk_ticks, walk_pause; /* to the next walk over the layers; 0: none is due */
+    unsigned prewarm;                /* environments that may still be opened ahead */
 };
 
 /* -- environment.c */
@@ -140,6 +140,8 @@ void layers_sweep(struct environment_service *s, uint32_t *removed, uint64_t *by
 bool layer_discard(struct environment_service *s, uint64_t layer);
 /* Removes layers on the disk that no record knows. */
 void layers_walk(struct environment_service *s);
+/* Every second: tries again what could not be removed. */
+void layers_tick(struct environment_service *s);
 
 /* -- environment_service.c */
 /* Everything that may have become possible is done from the loop, once. */

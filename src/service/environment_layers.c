@@ -2,10 +2,14 @@
  *
  * Runs in the server.  A record always goes before its file: what a crash leaves is a file without
  * a record, which the walk at the next start removes; never a record without its file. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "service/environment_internal.h"
+
+#define WALK_PAUSE     2 /* seconds */
+#define WALK_PAUSE_MAX 600
 
 static struct layer_pin **find_pin(struct environment_service *s, uint64_t layer)
 {
@@ -41,11 +45,27 @@ void layer_unpin(struct environment_service *s, uint64_t layer)
     environment_soon(s);
 }
 
-/* Nothing to be done when it fails: the walk at the next start finds the file again. */
+/* Something may hold the file for a moment longer (a nest that died): a walk finds it again, later
+ * each time. */
 static void on_removed(void *data, uint64_t value, const struct err *e)
 {
-    if (e != NULL)
+    struct environment_service *s = data;
+
+    if (e == NULL) {
+        s->walk_pause = 0;
+    } else if (e->errnum != ENOENT && s->walk_ticks == 0) {
         log_event(LOG_DEBUG, "layer.not_removed", LOG_STR("reason", e->text));
+        s->walk_pause = s->walk_pause == 0               ? WALK_PAUSE
+                        : s->walk_pause < WALK_PAUSE_MAX ? 2 * s->walk_pause
+                                                         : WALK_PAUSE_MAX;
+        s->walk_ticks = s->walk_pause;
+    }
+}
+
+void layers_tick(struct environment_service *s)
+{
+    if (s->walk_ticks > 0 && --s->walk_ticks == 0)
+        layers_walk(s);
 }
 
 static void remove_file(struct environment_service *s, uint64_t layer)
@@ -109,7 +129,7 @@ void layers_sweep(struct environment_service *s, uint32_t *removed, uint64_t *by
         ;
 }
 
-/* -- at the start ------------------------------------------------------------------------------ */
+/* -- on the disk ------------------------------------------------------------------------------- */
 
 static void ask_next(struct environment_service *s, uint64_t after);
 

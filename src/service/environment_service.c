@@ -50,6 +50,7 @@ static void on_tick(uv_timer_t *timer)
 
     build_tasks_watch_disk(s);
     environment_nests_tick(s);
+    layers_tick(s);
     if (++s->ticks % SAVE_TICKS != 0)
         return;
     for (struct environment *env = s->first; env != NULL; env = env->next)
