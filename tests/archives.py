@@ -91,6 +91,12 @@ def hostile(folder):
             for number, (name, members) in enumerate(made.items())}
 
 
+def deep(out, levels):
+    """An archive of a directory so deep that no path reaches its end."""
+    name = "tmp" + "/a" * levels
+    return tar_of(out, *((name[:end], "dir") for end in range(3, len(name) + 1, 2)), SHELL)
+
+
 def bomb(out, megabytes):
     """A small archive of a file that is large when unpacked."""
     plain = f"{out}.plain"

@@ -94,13 +94,13 @@ class Nest:
     """
 
     def __init__(self, tree, kind=RUN, warm=False, forks=0, minutes=0, modules="", files=None,
-                 runtime=DIST / "share/dunlin/runtime", host_network=False):
+                 runtime=DIST / "share/dunlin/runtime", host_network=False, disk_mb=0):
         self.files, self.runtime = files or {}, str(runtime)
         self.place = tempfile.mkdtemp(prefix="dunlin-nest-")
         os.chmod(self.place, 0o755)
         for name in ("stage", "skeleton", "disk", "base", "written"):
             os.mkdir(os.path.join(self.place, name))
-        self.host_network = host_network
+        self.host_network, self.disk_mb = host_network, disk_mb
         self.slots = 0
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [str(kind), "/sandbox", str(int(warm)), str(forks), str(minutes), str(NUMBER)]
@@ -134,7 +134,8 @@ class Nest:
                 path.write_bytes(content if isinstance(content, bytes) else content.encode())
                 path.chmod(0o755)
         mount_mapped(tree, os.path.join(self.place, "base"))
-        mount("disk", os.path.join(self.place, "disk"), "tmpfs", 0, "mode=0755")
+        size = f",size={self.disk_mb}m" if self.disk_mb else ""
+        mount("disk", os.path.join(self.place, "disk"), "tmpfs", 0, "mode=0755" + size)
         for name in ("upper", "work"):
             os.mkdir(os.path.join(self.place, "disk", name))
         mount_mapped(os.path.join(self.place, "disk"), os.path.join(self.place, "written"))

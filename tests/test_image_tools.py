@@ -47,11 +47,13 @@ def shop():
 class Made:
     """One image: what came of making it, and a look at it."""
 
-    def __init__(self, tools, *arguments, source=None, files=None, env=None, host_network=False):
+    def __init__(self, tools, *arguments, source=None, files=None, env=None, host_network=False,
+                 disk_mb=0):
         lying = {"/input": source.read_bytes()} if source else {}
         if host_network:
             lying["/etc/resolv.conf"] = pathlib.Path("/etc/resolv.conf").read_text()
-        self.nest = nests.Nest(tools, nests.TOOL, files=lying, host_network=host_network)
+        self.nest = nests.Nest(tools, nests.TOOL, files=lying, host_network=host_network,
+                               disk_mb=disk_mb)
         try:
             self.result = self.nest.open().run([MAKE, *arguments], files=files, env=env,
                                                timeout=200)
@@ -239,6 +241,30 @@ def test_an_archive_of_something_else_is_refused(tools, tmp_path, members, reaso
     source = archives.tar_of(tmp_path / "a.tar", *members)
     with Made(tools, "import", source=source) as made:
         assert made.result.status == 1 and reason in made.reason
+
+
+FULL = "the image does not fit: its disk limit is reached"
+
+
+def test_a_bomb_fills_its_own_disk_only(tools, tmp_path):
+    with Made(tools, "import", source=archives.bomb(tmp_path / "a.tgz", 100), disk_mb=32) as made:
+        assert made.result.status == 1 and made.reason == FULL
+
+
+def test_an_image_that_is_too_large_is_told(tools, shop, small_root, tmp_path):
+    with pull(tools, shop, f"{shop.address}/library/small:1", disk_mb=4) as made:
+        assert made.result.status == 1 and made.reason == FULL
+    for write in (archives.oci_tar, archives.docker_tar):
+        source = write(small_root, tmp_path / write.__name__)
+        with Made(tools, "import", source=source, disk_mb=4) as made:
+            assert made.result.status == 1 and made.reason == FULL
+        with Made(tools, "import", source=archives.compress(source, "gz"), disk_mb=4) as made:
+            assert made.result.status == 1 and made.reason == FULL
+
+
+def test_a_deep_tree_is_unpacked_and_emptied(tools, tmp_path):
+    with Made(tools, "import", source=archives.deep(tmp_path / "a.tar", 3000)) as made:
+        assert made.facts and made.look("ls -A root/tmp") == ""
 
 
 def test_a_suite_must_have_a_name(tools):

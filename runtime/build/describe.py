@@ -139,11 +139,16 @@ def compile_item(item):
         compileall.compile_file(item.path, quiet=2)
 
 
+def clean(text):
+    """`text` without the halves of characters that names of files may have; no JSON has them."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def packages(folders):
     """All packages, those of pip in these directories: [{"name", "version", "manager"}]."""
     records = (("dpkg", dpkg()), ("apk", apk()), ("pip", pip(folders)), ("npm", npm()),
                ("conda", conda()))
-    found = ({"name": name, "version": version, "manager": manager}
+    found = ({"name": clean(name), "version": clean(version), "manager": manager}
              for manager, record in records for name, version in record)
     return list(itertools.islice(found, MOST))
 

@@ -1,5 +1,6 @@
 """What an environment tells of its packages (runtime/build/describe.py)."""
 
+import ast
 import compileall  # noqa: F401  (what describe imports late, where its path is another)
 import json
 import os
@@ -34,6 +35,17 @@ def test_the_first_of_equal_names_counts(tmp_path):
     put(tmp_path / "a/x-2.dist-info/METADATA", "Name: x\nVersion: 2\n")
     put(tmp_path / "b/x-1.dist-info/METADATA", "Name: X\nVersion: 1\n")
     assert list(describe.pip([str(tmp_path / "a"), str(tmp_path / "b")])) == [("x", "2")]
+
+
+def test_it_is_written_for_old_pythons_too():
+    ast.parse(SCRIPT.read_text(), feature_version=(3, 8))
+
+
+def test_no_name_spoils_the_list(tmp_path, monkeypatch):
+    put(tmp_path / "bad.dist-info/METADATA", "Name: x\nVersion: 1\n")
+    monkeypatch.setattr(describe, "npm", lambda: [("half \ud800", "\udcff")])
+    names = [one["name"] for one in describe.packages([str(tmp_path)])]
+    assert "x" in names and "half ?" in names
 
 
 def test_this_machine_is_described(tmp_path):

@@ -4,8 +4,8 @@ What was unpacked is hostile: no link in it is ever followed from outside of it.
 """
 
 import os
-import shutil
 import stat
+import subprocess
 
 from . import ImageError
 
@@ -39,13 +39,12 @@ def make_root():
 
 def remove_root():
     """Removes a ROOT that did not become an image."""
-    if os.path.lexists(ROOT):
-        shutil.rmtree(ROOT)
+    _remove(ROOT)
 
 
 def complete():
     """Checks that ROOT is a root file system, and gives it the directories that it lacks."""
-    shutil.rmtree(SCRATCH)
+    _remove(SCRATCH)
     if not os.path.isdir(ROOT) or os.path.islink(ROOT):
         raise ImageError("there is nothing in it")
     if find("bin/sh") is None and find("usr/bin/sh") is None:
@@ -73,11 +72,14 @@ def _empty(path):
         place = f"{place}/{part}"
         if not os.path.lexists(place) or not stat.S_ISDIR(os.lstat(place).st_mode):
             return
-    for item in list(os.scandir(place)):
-        if item.is_dir(follow_symlinks=False):
-            shutil.rmtree(item.path)
-        else:
-            os.unlink(item.path)
+    _remove(*(item.path for item in os.scandir(place)))
+
+
+def _remove(*paths):
+    """Deletes files, links and trees, however deep: rm needs no stack for that."""
+    for path in paths:
+        if subprocess.run(["rm", "-rf", "--one-file-system", "--", path], check=False).returncode:
+            raise ImageError("what is in it cannot be cleaned up")
 
 
 def resolve(path):
