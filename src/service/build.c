@@ -330,7 +330,11 @@ static const char *describe(const struct base_candidate *c)
 static void note_trouble(struct build *b, const char *reason)
 {
     const struct base_candidate *c = &b->plan.candidates[b->candidate];
+    size_t len = strlen(c->name);
 
+    /* The tools begin with the name, too. */
+    if (len > 0 && strncmp(reason, c->name, len) == 0 && strncmp(reason + len, ": ", 2) == 0)
+        reason += len + 2;
     note(b, "%s%s: %s", describe(c), c->name, reason);
     buf_printf(&b->troubles, "; %s%s: %s", describe(c), c->name, reason);
     b->candidate++;
