@@ -32,13 +32,16 @@ static bool is_text(const char *text)
     return text != NULL && text[0] != '\0' && strlen(text) <= TEXT_MAX;
 }
 
+struct package {
+    json_t *value;
+    const char *name; /* in it */
+};
+
 static int compare(const void *a, const void *b)
 {
-    json_t *const *x = a, *const *y = b;
-    const char *one = json_string_value(json_object_get(*x, "name"));
-    const char *two = json_string_value(json_object_get(*y, "name"));
+    const struct package *one = a, *two = b;
 
-    return strcmp(one, two);
+    return strcmp(one->name, two->name);
 }
 
 /* One package as we show it, or NULL if it is none. */
@@ -59,21 +62,22 @@ static json_t *read_package(const json_t *value)
     return NULL;
 }
 
-/* Borrowed elements in order. */
-static json_t *sort(json_t **packages, size_t n)
+/* In order; the elements are borrowed. */
+static json_t *sort(struct package *packages, size_t n)
 {
     json_t *list = json_array();
 
     qsort(packages, n, sizeof packages[0], compare);
     for (size_t i = 0; list != NULL && i < n; i++)
-        json_array_append(list, packages[i]);
+        json_array_append(list, packages[i].value);
     return list;
 }
 
 static void take_packages(struct build_facts *f, const json_t *list)
 {
     size_t given = json_array_size(list), n = 0;
-    json_t **packages, *sorted;
+    struct package *packages;
+    json_t *sorted;
 
     if (!json_is_array(list))
         return;
@@ -82,8 +86,9 @@ static void take_packages(struct build_facts *f, const json_t *list)
     if (packages == NULL)
         return;
     for (size_t i = 0; i < given; i++) {
-        packages[n] = read_package(json_array_get(list, i));
-        n += packages[n] != NULL;
+        packages[n].value = read_package(json_array_get(list, i));
+        packages[n].name = json_string_value(json_object_get(packages[n].value, "name"));
+        n += packages[n].value != NULL;
     }
     sorted = sort(packages, n);
     free(f->packages);
@@ -91,7 +96,7 @@ static void take_packages(struct build_facts *f, const json_t *list)
     f->npackages = n;
     json_decref(sorted);
     for (size_t i = 0; i < n; i++)
-        json_decref(packages[i]);
+        json_decref(packages[i].value);
     free(packages);
 }
 
