@@ -39,6 +39,7 @@ struct build {
     uint64_t target; /* the layer that is being made, 0: none */
     struct build_log log;
     uint64_t started_us;
+    char *reason; /* of the failure, while what was begun is being removed */
 };
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -81,6 +82,7 @@ static void end(struct build *b)
         environment_tell_followers(env, true);
     }
     buf_finish(&b->troubles);
+    free(b->reason);
     free(b);
     environment_soon(s);
 }
@@ -101,29 +103,44 @@ static void record_failure(struct build *b, const char *words)
               LOG_REAL("seconds", r->build_seconds));
 }
 
-/* The build has failed with `reason`; of a script the last lines are shown as well. */
-static void fail(struct build *b, const char *reason)
+/* What the record says: the reason, and of a script the last lines. */
+static void tell_failure(struct build *b)
 {
+    const char *reason = b->reason != NULL ? b->reason : "out of memory";
+    const char *last = build_log_last(&b->log);
     _cleanup_buf_ struct buf words;
-    const char *last;
     int r = 0;
 
     buf_init(&words, 0);
-    if (b->target != 0)
-        layer_discard(b->service, b->target);
-    b->target = 0;
-    if (b->environment != NULL) {
-        last = build_log_last(&b->log);
-        if (b->environment->record.layer != 0)
-            r |= buf_append_str(&words, "the rebuild failed, the former state serves: ");
-        r |= buf_append_str(&words, reason);
-        if (last[0] != '\0')
-            r |= buf_append_str(&words, "\n") | buf_append_str(&words, last);
-        r |= buf_append(&words, "", 1);
-        note(b, "failed: %s", reason);
-        record_failure(b, r == 0 ? words.data : reason);
-    }
+    if (b->environment->record.layer != 0)
+        r |= buf_append_str(&words, "the rebuild failed, the former state serves: ");
+    r |= buf_append_str(&words, reason);
+    if (last[0] != '\0')
+        r |= buf_append_str(&words, "\n") | buf_append_str(&words, last);
+    r |= buf_append(&words, "", 1);
+    note(b, "failed: %s", reason);
+    record_failure(b, r == 0 ? words.data : reason);
+}
+
+static void finish_failure(void *data)
+{
+    struct build *b = data;
+
+    if (b->environment != NULL)
+        tell_failure(b);
     end(b);
+}
+
+/* The build has failed.  It is told when the room that it took is free again, so that whoever
+ * hears of it can start the next. */
+static void fail(struct build *b, const char *reason)
+{
+    uint64_t target = b->target;
+
+    b->reason = strdup(reason);
+    b->target = 0;
+    if (target == 0 || !layer_discard(b->service, target, finish_failure, b))
+        finish_failure(b);
 }
 
 static void fail_err(struct build *b, const struct err *e)
@@ -250,8 +267,7 @@ static int start_script(struct build *b, const char *key, struct err *e)
         .make = {.kind = SPAWN_NEST_BUILD,
                  .network = build_network(b),
                  .nlayers = 1,
-                 .layers = {b->base.layer},
-                 .target_mb = s->rules.build_disk_mb},
+                 .layers = {b->base.layer}},
         .program = program,
         .nprogram = 1,
         .file_name = SCRIPT,
@@ -263,8 +279,6 @@ static int start_script(struct build *b, const char *key, struct err *e)
         .data = b,
     };
 
-    if (build_disk_is_full(s))
-        return err_set(e, ERR_UNAVAILABLE, 0, BUILD_DISK_FULL);
     if (store_layer_add(s->store, LAYER_ENVIRONMENT, key, b->base.layer, &b->target, e) < 0)
         return -1;
     c.make.target = b->target;
@@ -472,6 +486,8 @@ void build_abandon(struct build *b)
         build_task_cancel(b->task, NULL);
         return;
     }
+    if (b->reason != NULL) /* it ends when what it had begun is removed */
+        return;
     if (b->wait != NULL)
         image_wait_cancel(b->wait);
     end(b);
@@ -481,6 +497,8 @@ const char *build_phase(const struct build *b)
 {
     if (!b->started)
         return "queued";
+    if (b->reason != NULL)
+        return "sealing";
     if (b->task == NULL)
         return "base";
     return build_task_is_sealing(b->task) ? "sealing" : "setup";
@@ -519,6 +537,7 @@ void builds_destroy(struct environment_service *s)
         next = b->next;
         build_log_close(&b->log);
         buf_finish(&b->troubles);
+        free(b->reason);
         free(b);
     }
     s->builds = NULL;

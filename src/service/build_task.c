@@ -15,6 +15,9 @@
 #include "engine/engine.h"
 #include "service/environment_internal.h"
 
+#define TARGET_MIN_MB 64 /* below it nothing useful fits */
+#define DISK_FULL     "the disk of the data directory is nearly full (DISK_RESERVE)"
+
 enum { STDOUT = 1, STDERR, STREAMS };
 
 struct build_task {
@@ -26,6 +29,7 @@ struct build_task {
     struct build_lines lines[STREAMS];
     struct build_task_result result;
     uint64_t started_us;
+    uint32_t target_mb;
     void (*on_pause)(void *data);
     void (*on_done)(void *data, struct build_task_result *result);
     void *data;
@@ -194,13 +198,39 @@ static void on_abandoned(void *data, uint64_t bytes, const struct err *e)
 {
 }
 
+static uint64_t free_bytes(const struct environment_service *s)
+{
+    struct statfs fs;
+
+    return fstatfs(s->logs, &fs) == 0 ? (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize : UINT64_MAX;
+}
+
+/* How large the layer may become: what is written into it reaches the disk later, so the size of
+ * its file system is the only bound that holds.  All that are being made must fit together. */
+static int choose_size(struct build_task *t, struct err *e)
+{
+    const struct environment_service *s = t->service;
+    uint64_t room = free_bytes(s), promised = s->rules.disk_reserve;
+
+    for (const struct build_task *other = s->tasks; other != NULL; other = other->next)
+        promised += (uint64_t)other->target_mb << 20;
+    room = room > promised ? (room - promised) >> 20 : 0;
+    if (room < TARGET_MIN_MB)
+        return err_set(e, ERR_LIMIT, 0, DISK_FULL);
+    t->target_mb = room < s->rules.build_disk_mb ? (uint32_t)room : s->rules.build_disk_mb;
+    return 0;
+}
+
 static int start_run(struct build_task *t, const struct build_task_config *c, struct err *e)
 {
     const struct run_events events = {.on_output = on_output, .on_done = on_run_done, .data = t};
-    const struct nest_config nest = {
+    struct nest_config nest = {
         .make = c->make, .pool_max = 1, .on_failed = on_nest_failed, .data = t};
     struct run_spec *spec;
 
+    if (choose_size(t, e) < 0)
+        return -1;
+    nest.make.target_mb = t->target_mb;
     t->nest = nest_open(t->service->config.engine, &nest, e);
     if (t->nest == NULL)
         return -1;
@@ -261,20 +291,12 @@ bool build_task_is_sealing(const struct build_task *t)
 
 /* -- the disk ---------------------------------------------------------------------------------- */
 
-bool build_disk_is_full(const struct environment_service *s)
-{
-    struct statfs fs;
-
-    return fstatfs(s->logs, &fs) == 0 &&
-           (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < s->rules.disk_reserve;
-}
-
 void build_tasks_watch_disk(struct environment_service *s)
 {
-    if (s->tasks == NULL || !build_disk_is_full(s))
+    if (s->tasks == NULL || free_bytes(s) >= s->rules.disk_reserve)
         return;
     for (struct build_task *t = s->tasks; t != NULL; t = t->next)
-        build_task_cancel(t, BUILD_DISK_FULL);
+        build_task_cancel(t, DISK_FULL);
 }
 
 void build_tasks_destroy(struct environment_service *s)

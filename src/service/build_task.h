@@ -24,7 +24,7 @@ struct build_task_result {
 };
 
 struct build_task_config {
-    struct spawn_nest make; /* the network of the nest is that of the job */
+    struct spawn_nest make; /* the network of the nest is that of the job; target_mb is set here */
     const char *const *program;
     size_t nprogram;
     const char *file_name, *file_data; /* the input file; NULL: none */
@@ -39,8 +39,8 @@ struct build_task_config {
     void *data;
 };
 
-/* The words in the configuration are copied.  NULL and e: it has not been started, and on_done is
- * not called. */
+/* The words in the configuration are copied.  NULL and e: it has not been started (ERR_LIMIT: the
+ * disk is nearly full), and on_done is not called. */
 struct build_task *build_task_start(struct environment_service *s,
                                     const struct build_task_config *config, struct err *e);
 /* Ends it; on_done follows.  `why` becomes the reason (static text, or NULL: "cancelled"). */
@@ -50,8 +50,5 @@ bool build_task_is_sealing(const struct build_task *t);
 
 /* Every second: where the disk is nearly full, everything that fills it is ended. */
 void build_tasks_watch_disk(struct environment_service *s);
-/* Whether there is too little room to start anything (DISK_RESERVE). */
-bool build_disk_is_full(const struct environment_service *s);
-#define BUILD_DISK_FULL "the disk of the data directory is nearly full (DISK_RESERVE)"
 /* The engine is gone. */
 void build_tasks_destroy(struct environment_service *s);

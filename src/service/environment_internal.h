@@ -113,8 +113,7 @@ struct environment_nest {
     uint32_t entered; /* runs that have not left */
     bool closing;
 };
-/* The nest for a run of env, opened if need be.  NULL and e: ERR_LIMIT when there is no room now;
- * the visit is tried again when there is. */
+/* The nest for a run of env, opened if need be.  NULL and e: ERR_LIMIT, there is no room now. */
 struct environment_nest *environment_nest_get(struct environment *env, struct err *e);
 struct environment_nest *environment_nest_find(struct environment_service *s,
                                                const struct nest *nest);
@@ -133,11 +132,13 @@ void environment_visits_forget(struct environment *env);
 
 /* -- environment_layers.c */
 int layer_pin(struct environment_service *s, uint64_t layer, struct err *e);
-void layer_unpin(struct environment_service *s, uint64_t layer); /* 0: nothing */
+void layer_unpin(struct environment_service *s, uint64_t layer);
 /* Removes every layer that nothing refers to; adds to the counters, which may be NULL. */
 void layers_sweep(struct environment_service *s, uint32_t *removed, uint64_t *bytes);
-/* Forgets a layer and removes its file, which must not be under a nest. */
-bool layer_discard(struct environment_service *s, uint64_t layer);
+/* Forgets a layer and removes its file, which must not be under a nest; `done` (or NULL) follows
+ * when its room is free, unless this returns false. */
+bool layer_discard(struct environment_service *s, uint64_t layer, void (*done)(void *data),
+                   void *data);
 /* Removes layers on the disk that no record knows. */
 void layers_walk(struct environment_service *s);
 /* Every second: tries again what could not be removed. */
@@ -146,5 +147,4 @@ void layers_tick(struct environment_service *s);
 /* -- environment_service.c */
 /* Everything that may have become possible is done from the loop, once. */
 void environment_soon(struct environment_service *s);
-/* RFC 3339, to be freed; NULL when out of memory. */
-char *environment_now(void);
+char *environment_now(void); /* RFC 3339, to be freed; NULL when out of memory */

@@ -45,21 +45,36 @@ void layer_unpin(struct environment_service *s, uint64_t layer)
     environment_soon(s);
 }
 
+struct removal {
+    struct environment_service *service;
+    void (*done)(void *data);
+    void *data;
+};
+
 /* Something may hold the file for a moment longer (a nest that died): a walk finds it again, later
  * each time. */
+static void try_again(struct environment_service *s, const struct err *e)
+{
+    if (e->errnum == ENOENT || s->walk_ticks > 0)
+        return;
+    log_event(LOG_DEBUG, "layer.not_removed", LOG_STR("reason", e->text));
+    s->walk_pause = s->walk_pause == 0               ? WALK_PAUSE
+                    : s->walk_pause < WALK_PAUSE_MAX ? 2 * s->walk_pause
+                                                     : WALK_PAUSE_MAX;
+    s->walk_ticks = s->walk_pause;
+}
+
 static void on_removed(void *data, uint64_t value, const struct err *e)
 {
-    struct environment_service *s = data;
+    struct removal *r = data;
 
-    if (e == NULL) {
-        s->walk_pause = 0;
-    } else if (e->errnum != ENOENT && s->walk_ticks == 0) {
-        log_event(LOG_DEBUG, "layer.not_removed", LOG_STR("reason", e->text));
-        s->walk_pause = s->walk_pause == 0               ? WALK_PAUSE
-                        : s->walk_pause < WALK_PAUSE_MAX ? 2 * s->walk_pause
-                                                         : WALK_PAUSE_MAX;
-        s->walk_ticks = s->walk_pause;
-    }
+    if (e == NULL)
+        r->service->walk_pause = 0;
+    else
+        try_again(r->service, e);
+    if (r->done != NULL)
+        r->done(r->data);
+    free(r);
 }
 
 void layers_tick(struct environment_service *s)
@@ -68,23 +83,32 @@ void layers_tick(struct environment_service *s)
         layers_walk(s);
 }
 
-static void remove_file(struct environment_service *s, uint64_t layer)
+/* False: out of memory, and `done` is not called. */
+static bool remove_file(struct environment_service *s, uint64_t layer, void (*done)(void *data),
+                        void *data)
 {
+    struct removal *r = calloc(1, sizeof *r);
+
+    if (r == NULL)
+        return false;
+    *r = (struct removal){.service = s, .done = done, .data = data};
     log_event(LOG_DEBUG, "layer.remove", LOG_INT("layer", (int64_t)layer));
-    layer_remove(s->config.engine, layer, on_removed, s);
+    if (layer_remove(s->config.engine, layer, on_removed, r) == 0)
+        return true;
+    free(r);
+    return false;
 }
 
-bool layer_discard(struct environment_service *s, uint64_t layer)
+bool layer_discard(struct environment_service *s, uint64_t layer, void (*done)(void *data),
+                   void *data)
 {
     struct err e = {0};
 
-    if (store_layer_remove(s->store, layer, &e) < 0) {
-        log_event(LOG_WARNING, "layer.not_removed", LOG_INT("layer", (int64_t)layer),
-                  LOG_STR("reason", e.text));
-        return false;
-    }
-    remove_file(s, layer);
-    return true;
+    if (store_layer_remove(s->store, layer, &e) == 0)
+        return remove_file(s, layer, done, data);
+    log_event(LOG_WARNING, "layer.not_removed", LOG_INT("layer", (int64_t)layer),
+              LOG_STR("reason", e.text));
+    return false;
 }
 
 static uint64_t bytes_of(struct environment_service *s, uint64_t layer)
@@ -110,7 +134,7 @@ static bool sweep_once(struct environment_service *s, uint32_t *removed, uint64_
         if (*find_pin(s, layer) != NULL)
             continue;
         size = bytes_of(s, layer);
-        if (!layer_discard(s, layer))
+        if (!layer_discard(s, layer, NULL, NULL))
             continue;
         any = true;
         if (removed != NULL)
@@ -147,7 +171,7 @@ static void on_next(void *data, uint64_t layer, const struct err *e)
     /* A layer that is being made has a record already. */
     if (store_layer_get(s->store, layer, &r, NULL) == 0) {
         if (r.id == 0)
-            remove_file(s, layer);
+            remove_file(s, layer, NULL, NULL);
         layer_record_finish(&r);
     }
     ask_next(s, layer);

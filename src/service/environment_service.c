@@ -189,6 +189,8 @@ void environment_service_destroy(struct environment_service *s)
 
     if (s == NULL)
         return;
+    uv_timer_stop(&s->soon);
+    uv_timer_stop(&s->tick);
     while (s->visits != NULL)
         environment_enter_cancel(s->visits);
     builds_destroy(s);

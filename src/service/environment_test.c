@@ -92,6 +92,16 @@ static void a_layer_that_cannot_be_made_safe_is_no_layer(void **state)
     assert_int_equal(fake.nlayers, 1);
 }
 
+static void nothing_is_built_where_the_disk_is_nearly_full(void **state)
+{
+    fake.settings.disk_reserve = INT64_MAX / 2;
+    fake_restart();
+    fake_create("e1", "true");
+    assert_contains(fake_view("e1").record->error, "nearly full (DISK_RESERVE)");
+    assert_int_equal(fake.njobs, 0);
+    assert_int_equal(fake.nlayers, 1);
+}
+
 static void equal_input_takes_over_the_layer_and_a_rebuild_does_not(void **state)
 {
     uint64_t layer;
@@ -457,6 +467,7 @@ int main(void)
         TEST(a_build_makes_the_base_once_and_then_runs_the_script),
         TEST(a_script_that_fails_is_told_with_its_last_lines),
         TEST(a_layer_that_cannot_be_made_safe_is_no_layer),
+        TEST(nothing_is_built_where_the_disk_is_nearly_full),
         TEST(equal_input_takes_over_the_layer_and_a_rebuild_does_not),
         TEST(a_failed_rebuild_leaves_what_was),
         TEST(builds_wait_for_their_turn_and_say_so),

@@ -79,7 +79,7 @@ static void finish(struct image_job *j, const char *reason)
     if (reason != NULL) {
         log_event(LOG_WARNING, "image.failed", LOG_STR("name", j->name), LOG_STR("reason", reason));
         if (j->layer != 0)
-            layer_discard(s, j->layer);
+            layer_discard(s, j->layer, NULL, NULL);
     }
     for (struct image_wait *w = j->waits; w != NULL; w = next) {
         next = w->next;
@@ -192,7 +192,7 @@ static int keep_image(struct image_job *j, const struct build_task_result *r, st
     result = now != NULL ? store_image_put(store, &image, e)
                          : err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     if (result == 0 && equal.id != 0)
-        layer_discard(j->service, j->layer);
+        layer_discard(j->service, j->layer, NULL, NULL);
 end:
     layer_record_finish(&equal);
     free(now);
@@ -281,7 +281,6 @@ static int start_task(struct image_job *j, struct err *e)
                  .nlayers = 1,
                  .layers = {j->tools},
                  .target = j->layer,
-                 .target_mb = s->rules.build_disk_mb,
                  .input = j->kind == IMAGE_JOB_IMPORT ? j->input : 0},
         .program = program,
         .nprogram = j->kind == IMAGE_JOB_IMPORT ? 2 : 3, /* the archive is always /input */
@@ -297,8 +296,6 @@ static int start_task(struct image_job *j, struct err *e)
     };
     enum spawn_network network;
 
-    if (build_disk_is_full(s))
-        return err_set(e, ERR_UNAVAILABLE, 0, BUILD_DISK_FULL);
     if (choose_network(j, &network, e) < 0)
         return -1;
     c.make.network = network;
@@ -403,7 +400,7 @@ static struct image_job *create_job(struct environment_service *s, const struct 
         return j;
     unlink_job(j);
     if (j->layer != 0)
-        layer_discard(s, j->layer);
+        layer_discard(s, j->layer, NULL, NULL);
     layer_unpin(s, j->tools);
     free(j);
     return NULL;
