@@ -370,8 +370,21 @@ def test_limits_of_builds_are_the_builds(instance):
         box.close()
 
 
+def test_nothing_is_made_from_a_layer_that_is_still_written_to(instance):
+    """Its blocks are the script's, and the kernel would read them as a file system's."""
+    open_build(instance)
+    assert instance.ask(sp.NEST_OPEN, nest=2, make=nest(RUN, CHANGES)).error == ENOENT
+    assert instance.ask(sp.LAYER_HOST, layer=CHANGES, kind=0).error == EBUSY
+    assert instance.good(sp.LAYER_NEXT, layer=BASE).layer == 0
+    host.kill(builder(instance, 1))
+    instance.kill()
+    instance.start()
+    instance.good(sp.LAYER_NEXT)
+    assert instance.images() == [f"{BASE}.img"]
+
+
 def test_leftovers_are_swept_or_listed_at_the_start(instance):
-    """Half-made host layers and imports go; images are found by number."""
+    """Half-made layers and imports go; images are found by number."""
     instance.stop()
     for name in ("layers/9.img.part", "imports/4", "layers/12.img"):
         (instance.data / name).write_bytes(b"x")

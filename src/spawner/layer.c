@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@
 #define BLOCK_BYTES    "4096"
 #define INODE_RATIO    "8192" /* packages of Python and node are made of small files */
 #define ST_BLOCK_BYTES 512
+/* What is not finished has another name, so that nothing can be made from it: the kernel shall not
+ * read a file system that is still written to, or that a crash has cut off. */
+#define PART ".part"
 
 static const char *const host_layers[] = {[SPAWN_HOST_BASE] = "base", [SPAWN_HOST_TOOLS] = "tools"};
 
@@ -88,7 +92,15 @@ int layer_prepare(const struct spawn_config *c, struct err *e)
         if (mkdir(path, 0700) < 0 && errno != EEXIST)
             return err_set(e, ERR_INTERNAL, errno, "mkdir %s", path);
     }
-    return remove_files(c, "layers", ".img.part", e) < 0 ? -1 : remove_files(c, "imports", "", e);
+    return remove_files(c, "layers", ".img" PART, e) < 0 ? -1 : remove_files(c, "imports", "", e);
+}
+
+static bool exists(const struct spawn_config *c, uint64_t layer)
+{
+    char path[LAYER_PATH];
+
+    image_path(c, layer, "", path);
+    return access(path, F_OK) == 0;
 }
 
 /* -- new ones ---------------------------------------------------------------------------------- */
@@ -137,7 +149,9 @@ int layer_create(const struct spawn_config *c, uint64_t layer, uint32_t mb, cons
 {
     char path[LAYER_PATH];
 
-    image_path(c, layer, "", path);
+    image_path(c, layer, PART, path);
+    if (exists(c, layer))
+        return err_set(e, ERR_EXISTS, EEXIST, "layer %" PRIu64, layer);
     if (make_file(path, mb, e) < 0)
         return -1;
     if (make_file_system(path, e) == 0 && loop_mount(path, dir, false, e) == 0 &&
@@ -163,10 +177,23 @@ static int settle(const struct spawn_config *c, const char *path, uint64_t *ret_
     return 0;
 }
 
+/* Gives a complete file the name under which it can be used. */
+static int publish(const struct spawn_config *c, uint64_t layer, uint64_t *ret_bytes, struct err *e)
+{
+    char part[LAYER_PATH], path[LAYER_PATH];
+
+    image_path(c, layer, PART, part);
+    image_path(c, layer, "", path);
+    if (settle(c, part, ret_bytes, e) < 0)
+        return -1;
+    if (rename(part, path) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "rename %s", part);
+    return settle(c, path, ret_bytes, e);
+}
+
 int layer_seal(const struct spawn_config *c, uint64_t layer, const char *dir, int fd,
                uint64_t *ret_bytes, struct err *e)
 {
-    char path[LAYER_PATH];
     int r = -1;
 
     if (syncfs(fd) < 0)
@@ -180,30 +207,27 @@ int layer_seal(const struct spawn_config *c, uint64_t layer, const char *dir, in
     }
     if (r < 0)
         return err_set(e, ERR_INTERNAL, errno, "the layer could not be finished");
-    image_path(c, layer, "", path);
-    return settle(c, path, ret_bytes, e);
+    return publish(c, layer, ret_bytes, e);
 }
 
 int layer_make_host(const struct spawn_config *c, uint64_t layer, uint32_t which,
                     uint64_t *ret_bytes, struct err *e)
 {
-    char program[SPAWN_PATH + 32], part[LAYER_PATH], path[LAYER_PATH];
+    char program[SPAWN_PATH + 32], part[LAYER_PATH];
     const char *const argv[] = {program, "layer", "--which", host_layers[which],
                                 "--out", part,    NULL};
 
     snprintf(program, sizeof program, "%s/system/system-image", c->programs);
-    image_path(c, layer, ".part", part);
-    image_path(c, layer, "", path);
-    if (access(path, F_OK) == 0)
+    image_path(c, layer, PART, part);
+    if (exists(c, layer))
         return err_set(e, ERR_EXISTS, EEXIST, "layer %" PRIu64, layer);
     unlink(part);
-    if (execute(argv, e) < 0 || settle(c, part, ret_bytes, e) < 0) {
-        unlink(part);
-        return -1;
-    }
-    if (chmod(part, 0600) < 0 || rename(part, path) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "rename %s", part);
-    return settle(c, path, ret_bytes, e);
+    if (execute(argv, e) == 0 &&
+        (chmod(part, 0600) == 0 || err_set(e, ERR_INTERNAL, errno, "chmod %s", part) == 0) &&
+        publish(c, layer, ret_bytes, e) == 0)
+        return 0;
+    unlink(part);
+    return -1;
 }
 
 /* -- finished ones ----------------------------------------------------------------------------- */
@@ -245,11 +269,15 @@ void layer_unmount(const char *dir)
 
 int layer_remove(const struct spawn_config *c, uint64_t layer, struct err *e)
 {
-    char path[LAYER_PATH];
+    static const char *const suffixes[] = {PART, ""};
 
-    image_path(c, layer, "", path);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_set(e, ERR_INTERNAL, errno, "remove %s", path);
+    for (size_t i = 0; i < 2; i++) {
+        char path[LAYER_PATH];
+
+        image_path(c, layer, suffixes[i], path);
+        if (unlink(path) < 0 && errno != ENOENT)
+            return err_set(e, ERR_INTERNAL, errno, "remove %s", path);
+    }
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /* layer: file systems as files, by number.
  *
  * Layer N is data/layers/N.img, an ext4 image whose directory root/ is a tree of files with plain
- * ids.  Everything here may wait for the disk: for the worker, or before the spawner serves. */
+ * ids; while it is made, N.img.part, which nothing can be made from.  Everything here may wait for
+ * the disk: for the worker, or before the spawner serves. */
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +13,7 @@
 #define LAYER_PATH (SPAWN_PATH + 48)
 
 /* At the start: makes the directories layers and imports, and removes from them what can only be a
- * dead predecessor's: half-made host layers and imports. */
+ * dead predecessor's: half-made layers and imports. */
 int layer_prepare(const struct spawn_config *c, struct err *e);
 
 /* Makes a new image with room for `mb` MiB, mounted for writing on `dir`, with the empty
@@ -26,7 +27,7 @@ int layer_mount(const struct spawn_config *c, uint64_t layer, const char *dir, s
 /* Takes everything down that is mounted on `dir`, and the directory. */
 void layer_unmount(const char *dir);
 
-/* Makes a target, mounted on `dir`, read-only, complete on the disk and unmounted.  `fd` was opened
+/* Makes a target, mounted on `dir`, read-only, complete on the disk and a layer.  `fd` was opened
  * on it before anything was written; *ret_bytes: what it takes up. */
 int layer_seal(const struct spawn_config *c, uint64_t layer, const char *dir, int fd,
                uint64_t *ret_bytes, struct err *e);
@@ -35,7 +36,7 @@ int layer_seal(const struct spawn_config *c, uint64_t layer, const char *dir, in
 int layer_make_host(const struct spawn_config *c, uint64_t layer, uint32_t which,
                     uint64_t *ret_bytes, struct err *e);
 
-/* That it does not exist is no error. */
+/* A finished one, or a target that was not sealed.  That it does not exist is no error. */
 int layer_remove(const struct spawn_config *c, uint64_t layer, struct err *e);
 /* The lowest number above `after`, 0: none. */
 int layer_next(const struct spawn_config *c, uint64_t after, uint64_t *ret, struct err *e);

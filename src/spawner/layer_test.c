@@ -85,6 +85,7 @@ static void a_layer_is_made_filled_sealed_and_shown(void **state)
     fd = create(1);
     write_file("t/root/hello", "hello");
     assert_int_equal(chown("t/root/hello", 33, 44), 0);
+    assert_int_equal(access("layers/1.img", F_OK), -1);
     seal(1, fd, &bytes);
     assert_true(bytes > 0 && bytes < 4 << 20);
     assert_int_equal(stat("layers/1.img", &st), 0);
@@ -104,6 +105,28 @@ static void a_layer_is_made_filled_sealed_and_shown(void **state)
     assert_int_equal(layer_remove(&config, 1, NULL), 0);
     assert_int_equal(layer_remove(&config, 1, NULL), 0);
     assert_int_equal(access("layers/1.img", F_OK), -1);
+}
+
+/* What the kernel still writes to must not be mounted a second time: its blocks are the script's.
+ */
+static void a_layer_is_none_before_it_is_sealed(void **state)
+{
+    struct err e = {0};
+    uint64_t n;
+    int fd;
+
+    NEEDS_LOOP();
+    fd = create(1);
+    assert_int_equal(mkdir("l1", 0755), 0);
+    assert_int_equal(layer_mount(&config, 1, "l1", &e), -1);
+    assert_int_equal(e.errnum, ENOENT);
+    assert_int_equal(layer_next(&config, 0, &n, NULL), 0);
+    assert_int_equal(n, 0);
+    layer_unmount("l1");
+    close(fd);
+    layer_unmount("t");
+    assert_int_equal(layer_remove(&config, 1, NULL), 0);
+    assert_int_equal(access("layers/1.img.part", F_OK), -1);
 }
 
 static void a_quota_is_the_size_of_the_file_system(void **state)
@@ -278,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_layer_is_made_filled_sealed_and_shown),
+        cmocka_unit_test(a_layer_is_none_before_it_is_sealed),
         cmocka_unit_test(a_quota_is_the_size_of_the_file_system),
         cmocka_unit_test(an_existing_layer_is_not_touched),
         cmocka_unit_test(a_layer_that_cannot_be_made_leaves_no_file),

@@ -238,7 +238,8 @@ int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd)
     struct work work = work_for(s, req->op, 0, req->layer);
 
     work.kind = req->kind;
-    if (req->op == SPAWN_LAYER_REMOVE && world_uses_layer(s, req->layer, 0))
+    if ((req->op == SPAWN_LAYER_REMOVE || req->op == SPAWN_LAYER_HOST) &&
+        world_uses_layer(s, req->layer, 0))
         fail(&work.reply, EBUSY, "the layer is in use");
     else if (s->worker.count >= WORKS_MAX - LIMIT_NESTS)
         fail(&work.reply, EAGAIN, "too much is waiting for the disk");

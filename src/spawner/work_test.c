@@ -209,8 +209,20 @@ static void work_that_cannot_be_begun_is_answered(void **state)
     assert_int_equal(test_spawner.nests[1].state, NEST_FREE);
 }
 
-static void a_layer_under_a_nest_is_not_removed(void **state)
+static void a_layer_of_a_nest_is_not_removed_or_made(void **state)
 {
+    const struct spawn_nest build = {
+        .kind = SPAWN_NEST_BUILD, .nlayers = 1, .layers = {6}, .target = 8, .target_mb = 1};
+
+    test_spawner.config.build_ceilings = (struct spawn_limits){1024, 2000, 256, 64};
+    assert_int_equal(ask_nest(SPAWN_NEST_OPEN, 2, &build), 0);
+    assert_int_equal(ask_layer(SPAWN_LAYER_REMOVE, 8), 0);
+    assert_int_equal(heard().error, EBUSY);
+    assert_int_equal(ask_layer(SPAWN_LAYER_HOST, 8), 0);
+    assert_int_equal(heard().error, EBUSY);
+    fail_with(ENOSPC, "no room");
+    succeed(0);
+    heard();
     open_nest(1, &run_nest);
     assert_int_equal(ask_layer(SPAWN_LAYER_REMOVE, 6), 0);
     assert_int_equal(heard().error, EBUSY);
@@ -303,7 +315,7 @@ int main(void)
         TEST(a_close_that_fails_frees_the_nest_all_the_same),
         TEST(work_is_done_in_order_one_at_a_time),
         TEST(work_that_cannot_be_begun_is_answered),
-        TEST(a_layer_under_a_nest_is_not_removed),
+        TEST(a_layer_of_a_nest_is_not_removed_or_made),
         TEST(nests_always_find_room_in_the_queue),
         TEST(a_text_is_cut_between_characters),
         TEST(what_makes_no_sense_now_is_the_end),

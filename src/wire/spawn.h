@@ -74,7 +74,8 @@ enum spawn_network {
 #define SPAWN_LAYERS 8                   /* under one nest */
 
 /* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: the server's name for an ext4 image
- * data/layers/<number>.img whose directory root/ is the tree. */
+ * data/layers/<number>.img whose directory root/ is the tree.  One that is still being made is not
+ * there yet for others. */
 struct spawn_nest {
     uint32_t kind;                 /* enum spawn_nest_kind */
     uint32_t network;              /* enum spawn_network: the most that its sandboxes may have */
@@ -111,7 +112,7 @@ enum spawn_op {
     SPAWN_NEST_CLOSE, /* nest (open): end all in it; a target is then complete and safe on the
                          disk -> bytes that the target takes up.  The number is free again, also
                          when it fails: then the target is not to be used, but to be removed */
-    SPAWN_LAYER_HOST, /* layer, kind (enum spawn_host_layer): make it -> bytes */
+    SPAWN_LAYER_HOST, /* layer, kind (enum spawn_host_layer): make it; EBUSY as below -> bytes */
     SPAWN_LAYER_REMOVE, /* layer: EBUSY if it is under a nest; that there is none is no error -> */
     SPAWN_LAYER_NEXT,   /* layer (0: from the start) -> the next higher one on the disk, 0: none; at
                            the start, to find what a crash has left */
