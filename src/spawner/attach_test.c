@@ -39,7 +39,7 @@ static int ask(enum spawn_op op, uint32_t network)
 static void open_slot(void)
 {
     struct spawn_request req = {.op = SPAWN_OPEN};
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int fds[SPAWN_OPEN_FDS];
 
     assert_int_equal(slot_build(&test_spawner, number, &req, fds, NULL), 0);

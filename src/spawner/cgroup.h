@@ -46,6 +46,11 @@ struct cgroup_ops {
     int (*weight)(struct cgroup *g, uint32_t percent, struct err *e);
     /* Between two sandboxes, when no process is left: makes the group as good as new. */
     int (*renew)(struct cgroup *g, struct err *e);
+    /* The same with a new group of that name: descriptors of the old one lead nowhere any more.  -1
+     * also when somebody still is in it; then it stays as it was. */
+    int (*replace)(struct cgroup *g, struct err *e);
+    /* Sends SIGKILL to all that are in it, once, and does not wait. */
+    void (*end)(const struct cgroup *g);
     /* Just before the run starts: counters to zero. */
     int (*reset)(struct cgroup *g, struct err *e);
     int (*usage)(struct cgroup *g, struct cgroup_usage *ret, struct err *e);

@@ -121,25 +121,27 @@ static void kill_pid(pid_t pid)
         syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
+int cgroup_file_end(const char *dir)
+{
+    char path[CGROUP_PATH];
+    FILE *procs;
+    int pid, n = 0;
+
+    snprintf(path, sizeof path, "%s/cgroup.procs", dir);
+    procs = fopen(path, "re");
+    while (procs != NULL && fscanf(procs, "%d", &pid) == 1) {
+        kill_pid(pid);
+        n++;
+    }
+    if (procs != NULL)
+        fclose(procs);
+    return n;
+}
+
 void cgroup_file_kill(const char *dir)
 {
-    for (int round = 0; round < KILL_ROUNDS; round++) {
-        char path[CGROUP_PATH];
-        FILE *procs;
-        int pid, n = 0;
-
-        snprintf(path, sizeof path, "%s/cgroup.procs", dir);
-        procs = fopen(path, "re");
-        while (procs != NULL && fscanf(procs, "%d", &pid) == 1) {
-            kill_pid(pid);
-            n++;
-        }
-        if (procs != NULL)
-            fclose(procs);
-        if (n == 0)
-            return;
+    for (int round = 0; round < KILL_ROUNDS && cgroup_file_end(dir) > 0; round++)
         usleep(KILL_PAUSE_US);
-    }
 }
 
 static void remove_group(const char *dir)

@@ -26,7 +26,9 @@ bool cgroup_file_mount(const char *type, const char *option, char *ret, size_t c
 /* Whether this host has swap space in use, which an unlimited group could fill. */
 bool cgroup_file_swap_is_on(void);
 
-/* Ends every process of a directory's cgroup.procs, by pidfd, until none is left. */
+/* Sends SIGKILL to every process of a directory's cgroup.procs, by pidfd.  How many there were. */
+int cgroup_file_end(const char *dir);
+/* The same until none is left. */
 void cgroup_file_kill(const char *dir);
 
 /* Ends and removes every group directly beneath dir, then dir itself. */

@@ -159,6 +159,33 @@ static int v1_renew(struct cgroup *g, struct err *e)
     return 0;
 }
 
+static int v1_replace(struct cgroup *g, struct err *e)
+{
+    char dir[CGROUP_PATH], name[sizeof g->name];
+    int error = 0;
+
+    memcpy(name, g->name, sizeof name);
+    for (int i = 0; i < CONTROLLERS; i++) {
+        group_dir(dir, g, i);
+        if (rmdir(dir) < 0 && errno != ENOENT) /* two controllers may share a hierarchy */
+            error = errno;
+    }
+    cgroup_finish(g);
+    if (v1_create(g, name, e) < 0)
+        return -1;
+    return error == 0 ? 0 : err_set(e, ERR_INTERNAL, error, "remove group %s", name);
+}
+
+static void v1_end(const struct cgroup *g)
+{
+    char dir[CGROUP_PATH];
+
+    for (int i = 0; i < CONTROLLERS; i++) {
+        group_dir(dir, g, i);
+        cgroup_file_end(dir);
+    }
+}
+
 static int v1_reset(struct cgroup *g, struct err *e)
 {
     if (pwrite(g->files[FILE_PEAK], "0", 1, 0) != 1)
@@ -200,6 +227,8 @@ const struct cgroup_ops cgroup_v1 = {
     .limit = v1_limit,
     .weight = v1_weight,
     .renew = v1_renew,
+    .replace = v1_replace,
+    .end = v1_end,
     .reset = v1_reset,
     .usage = v1_usage,
     .count = v1_count,

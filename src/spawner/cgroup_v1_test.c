@@ -1,6 +1,7 @@
 /* Tests of cgroup_v1 against the kernel.  They need root and version 1's controllers; anywhere else
  * they skip themselves. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -232,6 +233,33 @@ static void an_old_group_is_taken_over_with_new_limits(void **state)
     cgroup_finish(&again);
 }
 
+/* A zygote keeps what it was handed. */
+static void who_has_the_old_groups_files_cannot_enter_the_new_one(void **state)
+{
+    int kept[NEST_GROUPS_MAX], status;
+    struct err e = {0};
+    pid_t pid;
+
+    NEEDS_V1();
+    pid = start_member();
+    assert_int_equal(cgroup_v1.replace(&group, &e), -1);
+    assert_int_equal(e.errnum, EBUSY);
+    assert_int_equal(cgroup_v1.count(&group), 1);
+    cgroup_v1.end(&group);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    for (uint32_t i = 0; i < group.nprocs; i++)
+        kept[i] = fcntl(group.procs[i], F_DUPFD_CLOEXEC, 3);
+    assert_int_equal(cgroup_v1.replace(&group, NULL), 0);
+    for (uint32_t i = 0; i < group.nprocs; i++) {
+        assert_int_equal(write(kept[i], "0", 1), -1);
+        assert_int_equal(errno, ENODEV);
+        close(kept[i]);
+    }
+    assert_int_equal(cgroup_v1.limit(&group, &limits, NULL), 0);
+    assert_int_equal(cgroup_v1.count(&group), 0);
+}
+
 static void sweeping_ends_the_members_and_the_groups(void **state)
 {
     char dir[CGROUP_PATH];
@@ -262,6 +290,7 @@ int main(void)
         TEST(usage_counts_from_the_reset),
         TEST(a_refused_fork_is_counted),
         TEST(an_old_group_is_taken_over_with_new_limits),
+        TEST(who_has_the_old_groups_files_cannot_enter_the_new_one),
         TEST(sweeping_ends_the_members_and_the_groups),
     };
     return cmocka_run_group_tests(tests, open_base, sweep_base);

@@ -203,19 +203,35 @@ static bool peak_resets(const struct cgroup *g)
     return pwrite(g->files[FILE_PEAK], "0", 1, 0) == 1;
 }
 
+static int v2_replace(struct cgroup *g, struct err *e)
+{
+    char dir[CGROUP_PATH], name[sizeof g->name];
+    int error;
+
+    group_dir(dir, g);
+    memcpy(name, g->name, sizeof name);
+    error = rmdir(dir) < 0 ? errno : 0;
+    cgroup_finish(g);
+    if (v2_create(g, name, e) < 0)
+        return -1;
+    return error == 0 ? 0 : err_set(e, ERR_INTERNAL, error, "remove group %s", name);
+}
+
 static int v2_renew(struct cgroup *g, struct err *e)
 {
     struct spawn_limits limits = g->in_force;
-    char dir[CGROUP_PATH], name[sizeof g->name];
 
     if (peak_resets(g))
         return 0;
+    return v2_replace(g, e) < 0 ? -1 : v2_limit(g, &limits, e);
+}
+
+static void v2_end(const struct cgroup *g)
+{
+    char dir[CGROUP_PATH];
+
     group_dir(dir, g);
-    memcpy(name, g->name, sizeof name);
-    cgroup_finish(g);
-    if (rmdir(dir) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "rmdir %s", dir);
-    return v2_create(g, name, e) < 0 ? -1 : v2_limit(g, &limits, e);
+    cgroup_file_end(dir);
 }
 
 static int v2_reset(struct cgroup *g, struct err *e)
@@ -259,6 +275,8 @@ const struct cgroup_ops cgroup_v2 = {
     .limit = v2_limit,
     .weight = v2_weight,
     .renew = v2_renew,
+    .replace = v2_replace,
+    .end = v2_end,
     .reset = v2_reset,
     .usage = v2_usage,
     .count = v2_count,

@@ -70,7 +70,7 @@ static void say(const struct nest_reply *reply, size_t len, size_t nfds)
 static uint32_t open_slot(void)
 {
     struct spawn_request req = {.op = SPAWN_OPEN};
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int fds[SPAWN_OPEN_FDS];
 
     assert_int_equal(slot_build(&test_spawner, number, &req, fds, NULL), 0);

@@ -45,7 +45,7 @@ static int do_open(struct spawner *s, const struct spawn_request *req, int fd)
 
     if (s->nests[req->nest].pid == 0)
         reply.error = nest_process_is_lost(s, req->nest) ? ESHUTDOWN : EAGAIN;
-    else if ((number = slot_take(s, &e)) == SLOT_NONE || slot_build(s, number, req, fds, &e) < 0)
+    else if ((number = slot_take(s, req->nest, &e)) == SLOT_NONE || slot_build(s, number, req, fds, &e) < 0)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("open: %s", e.text);

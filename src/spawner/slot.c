@@ -3,7 +3,10 @@
  *   FREE -> OPENING -> OPEN -> (init dies) DEAD or DRAINING -> FREE
  *
  * Runs in the spawner, as root.  A slot is free again only when its group is empty, so a group, and
- * the pair of ids that goes with it, never serves two sandboxes at once (R15, R40). */
+ * the pair of ids that goes with it, never serves two sandboxes at once (R15, R40).  A warm child
+ * enters the group by itself, through descriptors that its zygote was handed and, being hostile,
+ * may keep: so whoever lingers there is ended, and a nest never gets a group that another one's
+ * zygote was handed. */
 #include "spawner/slot.h"
 
 #include <errno.h>
@@ -16,9 +19,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "spawner/attach.h"
 #include "wire/nest.h"
+
+#define DRAIN_US 1000000 /* the kernel takes milliseconds to end a sandbox */
 
 static void push_free(struct spawner *s, uint32_t number)
 {
@@ -32,21 +38,23 @@ static void push_free(struct spawner *s, uint32_t number)
     s->last_free = number;
 }
 
+/* What a sandbox has until it starts. */
+static int limit_waiting(struct spawner *s, struct cgroup *group, struct err *e)
+{
+    if (s->cgroups->limit(group, &s->config.defaults, e) < 0)
+        return -1;
+    return s->cgroups->weight(group, CGROUP_WEIGHT_WAITING, e);
+}
+
 static uint32_t make_slot(struct spawner *s, struct err *e)
 {
     uint32_t number = s->nslots;
     struct slot *slot = &s->slots[number];
     char name[32];
 
-    if (number >= s->config.slots) {
-        err_set(e, ERR_LIMIT, EAGAIN, "all %u slots are in use", number);
-        return SLOT_NONE;
-    }
     snprintf(name, sizeof name, "s%u", number);
     slot->pidfd = -1;
-    if (s->cgroups->create(&slot->group, name, e) < 0 ||
-        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0 ||
-        s->cgroups->weight(&slot->group, CGROUP_WEIGHT_WAITING, e) < 0) {
+    if (s->cgroups->create(&slot->group, name, e) < 0 || limit_waiting(s, &slot->group, e) < 0) {
         cgroup_finish(&slot->group);
         return SLOT_NONE;
     }
@@ -54,14 +62,80 @@ static uint32_t make_slot(struct spawner *s, struct err *e)
     return number;
 }
 
-uint32_t slot_take(struct spawner *s, struct err *e)
+/* Whether the group can be entered by the zygote of another nest. */
+static bool is_others(const struct slot *slot, uint32_t nest)
 {
-    uint32_t number = s->first_free;
+    return slot->lent && slot->nest != nest;
+}
 
+/* The first in the queue; but what may be another nest's only if `any`. */
+static uint32_t pop_free(struct spawner *s, uint32_t nest, bool any)
+{
+    uint32_t before = SLOT_NONE, number = s->first_free;
+
+    while (number != SLOT_NONE && !any && is_others(&s->slots[number], nest)) {
+        before = number;
+        number = s->slots[number].next_free;
+    }
     if (number == SLOT_NONE)
-        return make_slot(s, e);
-    s->first_free = s->slots[number].next_free;
+        return SLOT_NONE;
+    if (before == SLOT_NONE)
+        s->first_free = s->slots[number].next_free;
+    else
+        s->slots[before].next_free = s->slots[number].next_free;
+    if (s->last_free == number)
+        s->last_free = before;
     return number;
+}
+
+static void start_draining(struct spawner *s, struct slot *slot)
+{
+    slot->state = SLOT_DRAINING;
+    slot->overdue_us = clock_now_us() + DRAIN_US;
+    s->ndraining++;
+}
+
+/* Takes a group away from the zygote that it was lent to.  One that sits in it is ended, and the
+ * slot drains once more. */
+static int reclaim(struct spawner *s, struct slot *slot)
+{
+    struct err e = {0};
+
+    if (s->cgroups->replace(&slot->group, &e) == 0 && limit_waiting(s, &slot->group, &e) == 0) {
+        slot->lent = false;
+        return 0;
+    }
+    spawner_say("a slot of nest %u: %s", slot->nest, e.text);
+    s->cgroups->end(&slot->group);
+    start_draining(s, slot);
+    return -1;
+}
+
+uint32_t slot_take(struct spawner *s, uint32_t nest, struct err *e)
+{
+    uint32_t number = pop_free(s, nest, false);
+
+    if (number == SLOT_NONE && s->nslots < s->config.slots)
+        return make_slot(s, e);
+    while (number == SLOT_NONE) {
+        number = pop_free(s, nest, true);
+        if (number == SLOT_NONE) {
+            err_set(e, ERR_LIMIT, EAGAIN, "all %u slots are in use", s->nslots);
+            return SLOT_NONE;
+        }
+        if (reclaim(s, &s->slots[number]) < 0)
+            number = SLOT_NONE;
+    }
+    return number;
+}
+
+bool slot_is_in(const struct spawner *s, uint32_t nest)
+{
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        if (s->slots[i].nest == nest && s->slots[i].state != SLOT_FREE)
+            return true;
+    }
+    return false;
 }
 
 /* A pipe whose writing end can be opened again by its name, as "echo x > /dev/stderr" does: it is
@@ -124,6 +198,7 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
     }
     slot->state = SLOT_OPENING;
     slot->nest = req->nest;
+    slot->lent |= req->kind == SPAWN_WARM;
     slot->nest_kind = s->nests[req->nest].make.kind;
     slot->network = s->nests[req->nest].make.network;
     return 0;
@@ -135,12 +210,6 @@ static void kill_sandbox(const struct slot *slot)
 {
     if (slot->pidfd >= 0)
         syscall(SYS_pidfd_send_signal, slot->pidfd, SIGKILL, NULL, 0);
-}
-
-static void start_draining(struct spawner *s, struct slot *slot)
-{
-    slot->state = SLOT_DRAINING;
-    s->ndraining++;
 }
 
 int slot_built(struct spawner *s, uint32_t nest, const struct nest_reply *reply, int pidfd)
@@ -202,17 +271,28 @@ void slot_close(struct spawner *s, uint32_t number)
 void slot_nest_died(struct spawner *s, uint32_t nest)
 {
     for (uint32_t i = 0; i < s->nslots; i++) {
-        if (s->slots[i].nest == nest && s->slots[i].state == SLOT_OPENING)
+        if (s->slots[i].nest != nest)
+            continue;
+        s->slots[i].lent = false;
+        if (s->slots[i].state == SLOT_OPENING)
             slot_died(s, i);
     }
 }
 
 static int make_as_new(struct spawner *s, struct slot *slot, struct err *e)
 {
-    if (s->cgroups->renew(&slot->group, e) < 0 ||
-        s->cgroups->limit(&slot->group, &s->config.defaults, e) < 0)
-        return -1;
-    return s->cgroups->weight(&slot->group, CGROUP_WEIGHT_WAITING, e);
+    return s->cgroups->renew(&slot->group, e) < 0 ? -1 : limit_waiting(s, &slot->group, e);
+}
+
+/* Safe because: the group is this slot's, whose sandbox is dead. */
+static void end_lingerers(struct spawner *s, struct slot *slot)
+{
+    uint64_t now = clock_now_us();
+
+    if (now < slot->overdue_us)
+        return;
+    s->cgroups->end(&slot->group);
+    slot->overdue_us = now + DRAIN_US;
 }
 
 void slot_drain(struct spawner *s)
@@ -221,8 +301,12 @@ void slot_drain(struct spawner *s)
         struct slot *slot = &s->slots[i];
         struct err e = {0};
 
-        if (slot->state != SLOT_DRAINING || s->cgroups->count(&slot->group) != 0)
+        if (slot->state != SLOT_DRAINING)
             continue;
+        if (s->cgroups->count(&slot->group) != 0) {
+            end_lingerers(s, slot);
+            continue;
+        }
         if (make_as_new(s, slot, &e) < 0) {
             spawner_say("slot %u: %s", i, e.text);
             continue; /* stays draining: tried again, never used half-made */

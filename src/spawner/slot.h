@@ -5,8 +5,11 @@
 
 struct nest_reply;
 
-/* Takes a free slot or makes a new one.  Its number, or SLOT_NONE and e. */
-uint32_t slot_take(struct spawner *s, struct err *e);
+/* Takes a free slot for a nest, or makes a new one.  Its number, or SLOT_NONE and e. */
+uint32_t slot_take(struct spawner *s, uint32_t nest, struct err *e);
+
+/* Whether the nest has, or has just had, a sandbox in some slot. */
+bool slot_is_in(const struct spawner *s, uint32_t nest);
 
 /* Has the nest build a sandbox in a slot that was just taken.  The three descriptors for the server
  * go to ret_fds (the caller's).  On failure the slot is free again. */

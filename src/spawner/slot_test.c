@@ -42,7 +42,7 @@ static struct slot *slot_at(uint32_t number)
 /* A slot on which the nest works. */
 static uint32_t open_slot(void)
 {
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int fds[SPAWN_OPEN_FDS];
 
     assert_int_not_equal(number, SLOT_NONE);
@@ -101,8 +101,8 @@ static void slots_are_made_when_needed_and_no_more(void **state)
     struct err e = {0};
 
     for (uint32_t i = 0; i < 4; i++)
-        assert_int_equal(slot_take(&test_spawner, NULL), i);
-    assert_int_equal(slot_take(&test_spawner, &e), SLOT_NONE);
+        assert_int_equal(slot_take(&test_spawner, 0, NULL), i);
+    assert_int_equal(slot_take(&test_spawner, 0, &e), SLOT_NONE);
     assert_int_equal(e.errnum, EAGAIN);
     assert_memory_equal(&test_groups[3].limits, &test_spawner.config.defaults,
                         sizeof(struct spawn_limits));
@@ -113,12 +113,12 @@ static void a_slot_without_a_group_is_not_made(void **state)
     int before = count_open();
 
     test_create_fails = true;
-    assert_int_equal(slot_take(&test_spawner, NULL), SLOT_NONE);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), SLOT_NONE);
     test_limit_fails = true;
-    assert_int_equal(slot_take(&test_spawner, NULL), SLOT_NONE);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), SLOT_NONE);
     assert_int_equal(count_open(), before);
     assert_int_equal(test_spawner.nslots, 0);
-    assert_int_equal(slot_take(&test_spawner, NULL), 0);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), 0);
 }
 
 static void the_longest_unused_slot_comes_first(void **state)
@@ -137,7 +137,7 @@ static void the_longest_unused_slot_comes_first(void **state)
 static void building_hands_over_three_channels_and_the_groups(void **state)
 {
     struct spawn_request req = {.op = SPAWN_OPEN, .kind = SPAWN_WARM};
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int ours[SPAWN_OPEN_FDS], theirs[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
     struct nest_request build;
     char text[8] = "";
@@ -171,7 +171,7 @@ static void building_hands_over_three_channels_and_the_groups(void **state)
 static void the_pipes_can_be_opened_for_writing_only(void **state)
 {
     struct spawn_request req = {.op = SPAWN_OPEN};
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int fds[SPAWN_OPEN_FDS];
     struct stat st;
 
@@ -186,7 +186,7 @@ static void the_pipes_can_be_opened_for_writing_only(void **state)
 
 static void a_slot_whose_nest_is_gone_is_free_again(void **state)
 {
-    uint32_t number = slot_take(&test_spawner, NULL);
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
     int before = count_open(), fds[SPAWN_OPEN_FDS];
     struct err e = {0};
 
@@ -196,7 +196,7 @@ static void a_slot_whose_nest_is_gone_is_free_again(void **state)
     assert_int_equal(fds[0], -1);
     assert_contains(e.text, "slot 0");
     assert_int_equal(slot_at(number)->state, SLOT_FREE);
-    assert_int_equal(slot_take(&test_spawner, NULL), number);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), number);
 }
 
 static void answers_that_make_no_sense_are_refused_and_their_descriptor_closed(void **state)

@@ -24,12 +24,14 @@ struct slot {
     enum slot_state state;
     bool closing;  /* the server has closed it */
     bool starting; /* a start waits for the network */
+    bool lent;     /* the nest's zygote, or whom it told, can enter its group */
     uint32_t nest;
     enum spawn_nest_kind nest_kind; /* of the nest that it was opened in, */
     uint32_t network;               /* and the most that this one may have */
     int pidfd;                      /* of the sandbox's init, -1 if none */
     struct cgroup group;
-    uint32_t next_free; /* queue of free slots: the longest unused is taken first */
+    uint64_t overdue_us; /* draining: when whoever is still in the group is ended */
+    uint32_t next_free;  /* queue of free slots: the longest unused is taken first */
 };
 
 enum nest_state {

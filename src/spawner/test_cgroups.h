@@ -14,11 +14,11 @@
 /* What the kernel would know of a group. */
 static struct {
     int processes;
-    uint32_t renewed;
+    uint32_t renewed, replaced, ended;
     struct spawn_limits limits;
 } test_groups[LIMIT_SLOTS + 1]; /* the last stands for all that are no slot's */
 /* The next call of these fails. */
-static bool test_create_fails, test_limit_fails, test_renew_fails;
+static bool test_create_fails, test_limit_fails, test_renew_fails, test_replace_fails;
 
 static inline unsigned test_group_number(const struct cgroup *g)
 {
@@ -64,6 +64,19 @@ static inline int test_renew(struct cgroup *g, struct err *e)
     return 0;
 }
 
+static inline int test_replace(struct cgroup *g, struct err *e)
+{
+    if (test_refuse(&test_replace_fails, e) < 0)
+        return -1;
+    test_groups[test_group_number(g)].replaced++;
+    return 0;
+}
+
+static inline void test_end(const struct cgroup *g)
+{
+    test_groups[test_group_number(g)].ended++;
+}
+
 static inline int test_reset(struct cgroup *g, struct err *e)
 {
     return 0;
@@ -85,6 +98,8 @@ static const struct cgroup_ops test_cgroups = {.version = 2,
                                                .limit = test_limit,
                                                .weight = test_weight,
                                                .renew = test_renew,
+                                               .replace = test_replace,
+                                               .end = test_end,
                                                .reset = test_reset,
                                                .usage = test_usage,
                                                .count = test_count};

@@ -1,0 +1,108 @@
+/* Tests of slot: its group, which a hostile zygote may have been handed. */
+#include "base/clock.h"
+#include "base/test_support.h"
+#include "spawner/slot.h"
+#include "spawner/test_support.h"
+#include "wire/nest.h"
+
+static int setup(void **state)
+{
+    test_spawner_init(4);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    test_spawner_finish();
+    return 0;
+}
+
+static struct slot *slot_at(uint32_t number)
+{
+    return &test_spawner.slots[number];
+}
+
+/* A warm sandbox of nest 1 in the next slot, which has ended. */
+static void lend(void)
+{
+    struct spawn_request warm = {.op = SPAWN_OPEN, .kind = SPAWN_WARM, .nest = 1};
+    uint32_t number = slot_take(&test_spawner, 1, NULL);
+    struct nest_reply failed = {.op = NEST_BUILD, .slot = number, .error = EIO};
+    int fds[SPAWN_OPEN_FDS];
+
+    test_spawner.nests[1].sock = test_spawner.nests[0].sock;
+    assert_int_equal(slot_build(&test_spawner, number, &warm, fds, NULL), 0);
+    test_spawner.nests[1].sock = -1;
+    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+        close(fds[i]);
+    assert_int_equal(slot_built(&test_spawner, 1, &failed, -1), 0);
+    slot_close(&test_spawner, number);
+    slot_drain(&test_spawner);
+}
+
+static void no_nest_gets_a_group_that_anothers_zygote_can_enter(void **state)
+{
+    lend();
+    assert_int_equal(slot_take(&test_spawner, 1, NULL), 0);
+    slot_at(0)->state = SLOT_DEAD;
+    slot_close(&test_spawner, 0);
+    slot_drain(&test_spawner);
+    for (uint32_t i = 1; i < 4; i++)
+        assert_int_equal(slot_take(&test_spawner, 0, NULL), i);
+    assert_int_equal(test_groups[0].replaced, 0);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), 0); /* there is no other */
+    assert_int_equal(test_groups[0].replaced, 1);
+    assert_false(slot_at(0)->lent);
+}
+
+static void who_sits_in_a_group_that_is_wanted_is_ended(void **state)
+{
+    struct err e = {0};
+
+    test_spawner.config.slots = 1;
+    lend();
+    test_replace_fails = true;
+    assert_int_equal(slot_take(&test_spawner, 0, &e), SLOT_NONE);
+    assert_int_equal(e.errnum, EAGAIN);
+    assert_int_equal(test_groups[0].ended, 1);
+    slot_drain(&test_spawner);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), 0);
+    assert_int_equal(test_groups[0].replaced, 1);
+}
+
+static void a_zygote_that_is_dead_holds_no_group(void **state)
+{
+    test_spawner.config.slots = 1;
+    lend();
+    slot_nest_died(&test_spawner, 1);
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), 0);
+    assert_int_equal(test_groups[0].replaced, 0);
+}
+
+static void who_lingers_in_a_group_is_ended(void **state)
+{
+    test_groups[0].processes = 1;
+    lend();
+    assert_int_equal(slot_at(0)->state, SLOT_DRAINING);
+    assert_int_equal(test_groups[0].ended, 0);
+    slot_at(0)->overdue_us = clock_now_us();
+    slot_drain(&test_spawner);
+    slot_drain(&test_spawner);
+    assert_int_equal(test_groups[0].ended, 1);
+    assert_int_equal(slot_at(0)->state, SLOT_DRAINING);
+    test_groups[0].processes = 0;
+    slot_drain(&test_spawner);
+    assert_int_equal(slot_at(0)->state, SLOT_FREE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(no_nest_gets_a_group_that_anothers_zygote_can_enter),
+        TEST(who_sits_in_a_group_that_is_wanted_is_ended),
+        TEST(a_zygote_that_is_dead_holds_no_group),
+        TEST(who_lingers_in_a_group_is_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
