@@ -146,6 +146,17 @@ static void without_a_network_process_the_reason_is_given(void **state)
     assert_string_equal(reply.text, "no network in tests");
 }
 
+/* Its network is the host's before anybody asks; our API is closed to it first. */
+static void a_tool_in_the_hosts_network_never_starts_without_the_network_process(void **state)
+{
+    test_spawner.nests[0].make.network = SPAWN_NETWORK_HOST;
+    open_slot();
+    finish_slot();
+    test_network_works = false;
+    assert_int_equal(ask(SPAWN_START, SPAWN_NETWORK_NONE), 0);
+    assert_int_equal(heard().error, ENETDOWN);
+}
+
 static void more_than_the_nest_may_have_is_refused(void **state)
 {
     open_slot();
@@ -172,6 +183,7 @@ int main(void)
         TEST(a_sandbox_that_ends_meanwhile_is_the_answer),
         TEST(a_close_answers_the_start_and_drops_the_link),
         TEST(without_a_network_process_the_reason_is_given),
+        TEST(a_tool_in_the_hosts_network_never_starts_without_the_network_process),
         TEST(more_than_the_nest_may_have_is_refused),
         TEST(a_second_start_while_one_waits_is_the_end),
     };

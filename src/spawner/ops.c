@@ -45,7 +45,10 @@ static int do_open(struct spawner *s, const struct spawn_request *req, int fd)
 
     if (s->nests[req->nest].pid == 0)
         reply.error = nest_process_is_lost(s, req->nest) ? ESHUTDOWN : EAGAIN;
-    else if ((number = slot_take(s, req->nest, &e)) == SLOT_NONE || slot_build(s, number, req, fds, &e) < 0)
+    else if (s->nests[req->nest].make.kind != SPAWN_NEST_RUN && slot_is_in(s, req->nest))
+        reply.error = EAGAIN; /* two would have the same ids */
+    else if ((number = slot_take(s, req->nest, &e)) == SLOT_NONE ||
+             slot_build(s, number, req, fds, &e) < 0)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("open: %s", e.text);
@@ -83,7 +86,9 @@ static int do_start(struct spawner *s, const struct spawn_request *req, int fd)
         reply.error = errno_of(&e);
     if (e.code != 0)
         spawner_say("start: slot %u: %s", req->slot, e.text);
-    if (reply.error == 0 && req->network != SPAWN_NETWORK_NONE)
+    /* Who is in the host's network is there whatever is asked for. */
+    if (reply.error == 0 &&
+        (req->network != SPAWN_NETWORK_NONE || slot->network == SPAWN_NETWORK_HOST))
         return attach_begin(s, req->slot);
     return ops_answer(s, &reply);
 }

@@ -95,6 +95,28 @@ static void open_is_refused_when_all_slots_are_in_use(void **state)
     assert_int_equal(heard(0).error, EAGAIN);
 }
 
+/* A build's sandbox has all ids of its nest. */
+static void a_build_has_one_sandbox_at_a_time(void **state)
+{
+    struct nest_reply built = {.op = NEST_BUILD, .error = EIO};
+
+    test_spawner.nests[0].make.kind = SPAWN_NEST_BUILD;
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    assert_int_equal(heard(SPAWN_OPEN_FDS).error, 0);
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    assert_int_equal(heard(0).error, EAGAIN);
+    assert_int_equal(slot_built(&test_spawner, 0, &built, -1), 0);
+    assert_int_equal(serve_op(SPAWN_CLOSE, 0), 0);
+    test_groups[0].processes = 1;
+    slot_drain(&test_spawner);
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    assert_int_equal(heard(0).error, EAGAIN);
+    test_groups[0].processes = 0;
+    slot_drain(&test_spawner);
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    assert_int_equal(heard(SPAWN_OPEN_FDS).error, 0);
+}
+
 static void start_puts_limits_in_force(void **state)
 {
     struct spawn_request req = {.op = SPAWN_START, .limits = {.memory_mb = 256, .processes = 9}};
@@ -249,6 +271,7 @@ int main(void)
         TEST(open_gives_a_slot_and_its_channels),
         TEST(open_is_refused_while_there_is_no_nest),
         TEST(open_is_refused_when_all_slots_are_in_use),
+        TEST(a_build_has_one_sandbox_at_a_time),
         TEST(start_puts_limits_in_force),
         TEST(start_beyond_a_ceiling_is_refused_and_changes_nothing),
         TEST(usage_reports_the_groups_counters),

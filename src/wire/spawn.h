@@ -73,9 +73,8 @@ enum spawn_network {
 #define SPAWN_NUMBER (UINT64_C(1) << 48) /* numbers of layers and of archives are below */
 #define SPAWN_LAYERS 8                   /* under one nest */
 
-/* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: the server's name for an ext4 image
- * data/layers/<number>.img whose directory root/ is the tree.  One that is still being made is not
- * there yet for others. */
+/* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: of the ext4 image (once complete)
+ * data/layers/<number>.img whose directory root/ is the tree. */
 struct spawn_nest {
     uint32_t kind;                 /* enum spawn_nest_kind */
     uint32_t network;              /* enum spawn_network: the most that its sandboxes may have */
@@ -96,7 +95,7 @@ enum spawn_host_layer {
 
 enum spawn_op {
     SPAWN_OPEN = 1, /* nest, kind -> slot and three descriptors: control, stdout, stderr.  EAGAIN:
-                       try again; ESHUTDOWN: the nest of a build has died for good */
+                       try again (a build has one at a time); ESHUTDOWN: a build's nest has died */
     SPAWN_START,    /* slot, limits (0 = default), network: put in force, counters to zero.  With
                        SPAWN_NETWORK_BRIDGE the reply may come after others; match the slot.
                        ERANGE: beyond a ceiling */
