@@ -69,7 +69,7 @@ def test_a_failing_script_leaves_a_failed_record_with_its_last_words_and_no_laye
     ("head -c 900M /dev/zero > /big", "space"),
     (":; f() { f | f & }; f; wait; sleep 60", None),
     ("python3 -c 'x = bytearray(3 << 30)'", None),
-    ("yes", "BUILD_TIMEOUT"),
+    ("yes", "printed more than"),
 ])
 def test_a_script_that_hangs_fills_or_forks_without_end_fails_and_hurts_nobody(
         make_server, script, word):

@@ -227,7 +227,7 @@ static int place_descriptors(int sock, int lock)
 static _Noreturn void become_spawner(const struct launch_paths *paths, int sock, int lock)
 {
     char program[2 * SPAWN_PATH];
-    const char *const argv[] = {"dunlin-spawner", NULL};
+    const char *const argv[] = {"dunlin-spawner", log_is_json() ? "json" : "text", NULL};
     const char *const envp[] = {NULL};
     int null = open("/dev/null", O_RDWR);
 

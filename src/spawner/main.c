@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "spawner/attach.h"
 #include "spawner/layer.h"
 #include "spawner/nest_process.h"
@@ -44,18 +45,13 @@ static struct spawner spawner;
 
 void spawner_say(const char *format, ...)
 {
-    char text[512] = "dunlin-spawner: ";
-    size_t at = strlen(text);
+    char text[512];
     va_list ap;
-    int n;
 
     va_start(ap, format);
-    n = vsnprintf(text + at, sizeof text - at - 1, format, ap);
+    vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    at += n < 0 ? 0 : (size_t)n < sizeof text - at - 1 ? (size_t)n : sizeof text - at - 2;
-    text[at++] = '\n';
-    if (write(STDERR_FILENO, text, at) < 0)
-        return; /* nobody reads: nothing better to do with a log line */
+    log_event(LOG_INFO, "spawner.note", LOG_STR("text", text));
 }
 
 int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,
@@ -199,11 +195,16 @@ static void serve(struct spawner *s)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct err e = {0};
     int status = 0;
 
+    /* As the server writes its own lines: it says which form it has settled on. */
+    log_init("spawner", LOG_INFO,
+             argc < 2                       ? LOG_AUTO
+             : strcmp(argv[1], "json") == 0 ? LOG_JSON
+                                            : LOG_TEXT);
     /* The server decides when to stop; a Ctrl-C at the terminal reaches it too. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
