@@ -1,6 +1,6 @@
 /* seccomp-compile: turns the tables below into BPF programs, when Dunlin is built.
  *
- * usage: seccomp-compile run|zygote|child|build FILE
+ * usage: seccomp-compile run|zygote|child|build|tool FILE
  *
  * An allow-list (R71): what is not named answers ENOSYS, so that libraries fall back; what is known
  * to be dangerous answers EPERM, so that a person reading a trace understands; another architecture
@@ -23,9 +23,15 @@
 
 #include "enter/seccomp_policy.h"
 
-enum list { LIST_RUN, LIST_ZYGOTE, LIST_BUILD };
+enum list { LIST_RUN, LIST_ZYGOTE, LIST_BUILD, LIST_TOOL };
 
 static int failed;
+
+/* Root of its own ids, instead of a run or a zygote. */
+static bool builds(enum list list)
+{
+    return list == LIST_BUILD || list == LIST_TOOL;
+}
 
 static void check(int r, const char *what)
 {
@@ -84,7 +90,7 @@ static void add_socket(scmp_filter_ctx ctx, int family, int type, int protocol)
 /* Families and protocols by name, types by mask; raw and packet sockets, and every family that was
  * a way out of containers in 2022 to 2026 (ALG, VSOCK, RXRPC, KEY, XDP), and MPTCP, are not among
  * them. */
-static void add_sockets(scmp_filter_ctx ctx)
+static void add_sockets(scmp_filter_ctx ctx, enum list list)
 {
     static const int families[] = {AF_INET, AF_INET6};
 
@@ -94,9 +100,13 @@ static void add_sockets(scmp_filter_ctx ctx)
         add_socket(ctx, families[i], SOCK_DGRAM, 0);
         add_socket(ctx, families[i], SOCK_DGRAM, IPPROTO_UDP);
     }
-    add_socket(ctx, AF_UNIX, SOCK_STREAM, 0);
-    add_socket(ctx, AF_UNIX, SOCK_DGRAM, 0);
-    add_socket(ctx, AF_UNIX, SOCK_SEQPACKET, 0);
+    /* A tool may be in the host's network namespace, where the host's abstract sockets are; before
+     * Linux 6.12 Landlock cannot keep anybody from them. */
+    if (list != LIST_TOOL) {
+        add_socket(ctx, AF_UNIX, SOCK_STREAM, 0);
+        add_socket(ctx, AF_UNIX, SOCK_DGRAM, 0);
+        add_socket(ctx, AF_UNIX, SOCK_SEQPACKET, 0);
+    }
     /* getaddrinfo and if_nameindex ask the kernel for addresses: NETLINK_ROUTE (0) only. */
     for (unsigned type = SOCK_DGRAM; type <= SOCK_RAW; type++)
         check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
@@ -161,9 +171,9 @@ static void add_mknod(scmp_filter_ctx ctx)
  * may name itself only, as every libc does. */
 static void add_prlimit(scmp_filter_ctx ctx, enum list list)
 {
-    int r = list == LIST_BUILD ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-                                                  SCMP_A0(SCMP_CMP_EQ, 0))
-                               : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 0);
+    int r = builds(list) ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                                            SCMP_A0(SCMP_CMP_EQ, 0))
+                         : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 0);
 
     check(r, "prlimit64");
 }
@@ -188,7 +198,7 @@ static void add_common(scmp_filter_ctx ctx, enum list list)
     add_rows(ctx, SCMP_ACT_ALLOW, seccomp_allowed);
     add_clone(ctx, list);
     add_prlimit(ctx, list);
-    add_sockets(ctx);
+    add_sockets(ctx, list);
     add_ioctl(ctx);
     add_fcntl(ctx);
     add_mknod(ctx);
@@ -211,8 +221,8 @@ static scmp_filter_ctx make_list(enum list list)
     add_common(ctx, list);
     add_rows(ctx, refused, seccomp_refused);
     add_rows(ctx, list == LIST_ZYGOTE ? SCMP_ACT_ALLOW : refused, seccomp_zygote);
-    add_rows(ctx, list == LIST_BUILD ? SCMP_ACT_ERRNO(0) : refused, seccomp_syncs);
-    if (list == LIST_BUILD) {
+    add_rows(ctx, builds(list) ? SCMP_ACT_ERRNO(0) : refused, seccomp_syncs);
+    if (builds(list)) {
         add_rows(ctx, SCMP_ACT_ALLOW, seccomp_build);
         refuse_devices(ctx);
         add_no_audit(ctx);
@@ -250,6 +260,8 @@ static scmp_filter_ctx make(const char *profile)
         return make_list(LIST_ZYGOTE);
     if (strcmp(profile, "build") == 0)
         return make_list(LIST_BUILD);
+    if (strcmp(profile, "tool") == 0)
+        return make_list(LIST_TOOL);
     return strcmp(profile, "run") == 0 ? make_list(LIST_RUN) : NULL;
 }
 
@@ -259,7 +271,7 @@ int main(int argc, char **argv)
     int fd;
 
     if (ctx == NULL) {
-        fputs("usage: seccomp-compile run|zygote|child|build FILE\n", stderr);
+        fputs("usage: seccomp-compile run|zygote|child|build|tool FILE\n", stderr);
         return 2;
     }
     fd = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

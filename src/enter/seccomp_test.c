@@ -1,7 +1,7 @@
 /* Tests of the compiled seccomp programs, each question asked in a process that has loaded them as
- * a cold run, a warm run, a zygote or a build has.
+ * a cold run, a warm run, a zygote, a build or a tool has.
  *
- * usage: seccomp_test RUN.bpf ZYGOTE.bpf CHILD.bpf BUILD.bpf */
+ * usage: seccomp_test RUN.bpf ZYGOTE.bpf CHILD.bpf BUILD.bpf TOOL.bpf */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -21,7 +21,7 @@
 #include "base/test_support.h"
 
 enum { INSTRUCTIONS_MAX = 4096, BROKEN = 255 };
-enum { RUN, ZYGOTE, CHILD, BUILD, PROGRAMS };
+enum { RUN, ZYGOTE, CHILD, BUILD, TOOL, PROGRAMS };
 
 static struct sock_filter code[PROGRAMS][INSTRUCTIONS_MAX];
 static struct sock_fprog programs[PROGRAMS];
@@ -31,6 +31,7 @@ static struct sock_fprog programs[PROGRAMS];
 #define IN_WARM   (1u << ZYGOTE | 1u << CHILD)
 #define IN_ZYGOTE (1u << ZYGOTE)
 #define IN_BUILD  (1u << BUILD)
+#define IN_TOOL   (1u << TOOL)
 
 static void load(int i, const char *path)
 {
@@ -90,6 +91,7 @@ static int ask_run(long number, const long *args)
 #define ASK(number, ...)        ask_run(number, (const long[6]){__VA_ARGS__})
 #define ASK_ZYGOTE(number, ...) ask(IN_ZYGOTE, number, (const long[6]){__VA_ARGS__})
 #define ASK_BUILD(number, ...)  ask(IN_BUILD, number, (const long[6]){__VA_ARGS__})
+#define ASK_TOOL(number, ...)   ask(IN_TOOL, number, (const long[6]){__VA_ARGS__})
 
 static void processes_and_threads_can_be_made(void **state)
 {
@@ -273,6 +275,22 @@ static void a_build_has_no_more_of_the_kernel(void **state)
 }
 
 /* Its root has the ids of init, and the kernel would let it. */
+/* In the host's network namespace are the host's abstract sockets. */
+static void a_tool_has_no_local_sockets(void **state)
+{
+    static const long types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    int pair[2];
+
+    for (size_t i = 0; i < TEST_COUNT(types); i++) {
+        assert_int_equal(ASK_TOOL(SYS_socket, AF_UNIX, types[i] | SOCK_CLOEXEC, 0), ENOSYS);
+        assert_int_equal(ASK_BUILD(SYS_socket, AF_UNIX, types[i] | SOCK_CLOEXEC, 0), 0);
+    }
+    assert_int_equal(ASK_TOOL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, (long)pair), 0);
+    assert_int_equal(ASK_TOOL(SYS_socket, AF_INET, SOCK_STREAM, 0), 0);
+    assert_int_equal(ASK_TOOL(SYS_chroot, (long)"/nowhere"), ENOENT);
+    assert_int_equal(ASK_TOOL(SYS_sync, 0), 0);
+}
+
 static void a_build_cannot_limit_others(void **state)
 {
     assert_int_equal(ASK_BUILD(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, 0), 0);
@@ -298,6 +316,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_may_do_what_package_managers_do),
         cmocka_unit_test(a_build_syncs_without_effect),
         cmocka_unit_test(a_build_has_no_more_of_the_kernel),
+        cmocka_unit_test(a_tool_has_no_local_sockets),
         cmocka_unit_test(a_build_cannot_limit_others),
     };
 

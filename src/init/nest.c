@@ -24,6 +24,7 @@
 
 #define PROGRAM_RUN    STAGE_RUNTIME "/run.bpf"
 #define PROGRAM_BUILD  STAGE_RUNTIME "/build.bpf"
+#define PROGRAM_TOOL   STAGE_RUNTIME "/tool.bpf"
 #define PROGRAM_ZYGOTE STAGE_RUNTIME "/zygote.bpf"
 
 /* Keeps all capabilities over the nest but acts under the zygote's effective uid, so that the user
@@ -148,14 +149,17 @@ static int serve(struct nest *nest, int signals)
 /* checklist */
 int nest_main(struct nest *nest)
 {
-    const char *profile = nest_builds(nest) ? PROGRAM_BUILD : PROGRAM_RUN;
+    static const char *const profiles[] = {[SPAWN_NEST_RUN] = PROGRAM_RUN,
+                                           [SPAWN_NEST_BUILD] = PROGRAM_BUILD,
+                                           [SPAWN_NEST_TOOL] = PROGRAM_TOOL};
     struct err e = {0};
     int signals = -1;
 
     /* The spawner's death is also seen as the end of its socket; this is the second string. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || sethostname("nest", strlen("nest")) < 0)
         err_set(&e, ERR_INTERNAL, errno, "nest: parent death signal or host name");
-    if (e.code != 0 || mounts_enter_nest(&e) < 0 || program_load(&nest->run, profile, &e) < 0 ||
+    if (e.code != 0 || mounts_enter_nest(&e) < 0 ||
+        program_load(&nest->run, profiles[nest->kind], &e) < 0 ||
         program_load(&nest->zygote, PROGRAM_ZYGOTE, &e) < 0 ||
         (signals = signal_descriptor(&e)) < 0 || own_as_zygote(&e) < 0) {
         dprintf(STDERR_FILENO, "dunlin-init: %s\n", e.text);

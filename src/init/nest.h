@@ -16,7 +16,7 @@ struct nest {
     uint32_t zygote_forks;   /* a zygote is renewed after so many, 0: never */
     uint32_t zygote_minutes; /* or after so long, 0: never */
     int modules;             /* file with the modules that it imports, one a line */
-    struct program run;      /* seccomp profile of runs, or of builds */
+    struct program run;      /* seccomp profile of what it is for */
     struct program zygote;
     int spawner; /* SEQPACKET socket */
     struct zygotes zygotes;
