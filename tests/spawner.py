@@ -3,6 +3,7 @@ import array
 import ctypes
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import struct
@@ -98,6 +99,7 @@ class Spawner:
             setattr(self.config, name, value)
         self.popen = None
         self.sock = None
+        self.files = None  # RLIMIT_NOFILE
 
     def start(self):
         """Starts it; the first answer takes a moment."""
@@ -105,6 +107,8 @@ class Spawner:
         lock = os.open(self.data, os.O_RDONLY)
 
         def place():
+            if self.files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
             high = [os.dup(theirs.fileno()), os.dup(lock)]
             os.dup2(os.open("/dev/null", os.O_RDONLY), 5)  # so that neither source is overwritten
             os.dup2(high[0], 3)

@@ -20,7 +20,7 @@ from spawner import BUILD, RUN, TOOL, Request, Spawner, nest
 BASE, CHANGES, MORE = 5, 7, 8  # numbers of layers
 PROGRAMS = ("sh ls cat chown chmod mkdir mkfifo ln rm stat touch id mv dd mknod sleep true readlink"
             .split())
-ENOENT, EBUSY, EEXIST, ENOSPC, ERANGE, ESHUTDOWN = 2, 16, 17, 28, 34, 108
+ENOENT, EAGAIN, EBUSY, EEXIST, ENOSPC, ERANGE, ESHUTDOWN = 2, 11, 16, 17, 28, 34, 108
 
 
 @pytest.fixture(scope="session")
@@ -367,6 +367,25 @@ def test_limits_of_builds_are_the_builds(instance):
         box = instance.sandbox(number)
         limits = sp.Limits(processes=processes)
         assert instance.ask(sp.START, slot=box.slot, limits=limits).error == error
+        box.close()
+
+
+def test_nests_and_slots_find_descriptors_when_there_are_few(instance):
+    """A service manager may give as few as 1024: then there are fewer slots, and no errors."""
+    instance.stop()
+    instance.files = 1024
+    instance.start()
+    for number in range(1, 64):
+        instance.good(sp.NEST_OPEN, nest=number, make=nest(RUN, BASE))
+    boxes, error = [], 0
+    while error == 0 and len(boxes) < instance.config.slots:
+        instance.send(sp.OPEN, nest=1)
+        reply, descriptors = instance.receive()
+        error = reply.error
+        if error == 0:
+            boxes.append(sp.Sandbox(instance, reply.slot, *descriptors))
+    assert boxes and error in (0, EAGAIN)
+    for box in boxes:
         box.close()
 
 

@@ -39,7 +39,8 @@
 #define EVENTS         64
 #define DRAIN_PAUSE_MS 2
 #define FDS_PER_SLOT   12 /* four groups, five counters, a pidfd, and what is under way */
-#define FDS_RESERVED   128
+#define FDS_PER_NEST   13 /* the same groups and counters, a pidfd, a socket, modules, a target */
+#define FDS_RESERVED   (128 + LIMIT_NESTS * FDS_PER_NEST)
 
 static struct spawner spawner;
 
@@ -91,15 +92,22 @@ static int read_config(struct spawner *s, struct err *e)
     return 0;
 }
 
+/* Room for the descriptors of all slots and nests; where root may not make it (a container), there
+ * are fewer slots. */
 static void bound_slots(struct spawner *s)
 {
+    rlim_t want = FDS_RESERVED + (rlim_t)s->config.slots * FDS_PER_SLOT;
     struct rlimit lim;
     uint32_t most;
 
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
         return;
     lim.rlim_cur = lim.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &lim);
+    if (lim.rlim_max >= want ||
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = want, .rlim_max = want}) < 0)
+        setrlimit(RLIMIT_NOFILE, &lim);
+    else
+        lim.rlim_cur = want;
     most =
         lim.rlim_cur > FDS_RESERVED ? (uint32_t)((lim.rlim_cur - FDS_RESERVED) / FDS_PER_SLOT) : 1;
     if (s->config.slots > most)
