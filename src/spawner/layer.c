@@ -2,7 +2,8 @@
  *
  * Runs in the spawner's worker, as root (layer_prepare: in the spawner, before it serves).  Every
  * path is made of the operator's data directory and numbers that were checked.  A tree in an image
- * is hostile: its root is opened without following a link, and mounted read-only from then on. */
+ * is hostile: its root is opened without following a link, and mounted read-only from then on.
+ * Clients may read its errors, so that they name layers and no path of the host. */
 #include "spawner/layer.h"
 
 #include <dirent.h>
@@ -48,7 +49,7 @@ static int open_directory(const struct spawn_config *c, const char *name, struct
 
     snprintf(path, sizeof path, "%s/%s", c->data, name);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? err_set(e, ERR_INTERNAL, errno, "open %s", path) : fd;
+    return fd < 0 ? err_set(e, ERR_INTERNAL, errno, "open %s", name) : fd;
 }
 
 /* NULL and e. */
@@ -111,9 +112,9 @@ static int make_file(const char *path, uint32_t mb, struct err *e)
     _cleanup_fd_ int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        return err_set(e, errno == EEXIST ? ERR_EXISTS : ERR_INTERNAL, errno, "make %s", path);
+        return err_set(e, errno == EEXIST ? ERR_EXISTS : ERR_INTERNAL, errno, "make the image");
     if (ftruncate(fd, (off_t)mb << 20) < 0) {
-        err_set(e, ERR_INTERNAL, errno, "make %s", path);
+        err_set(e, ERR_INTERNAL, errno, "make the image");
         unlink(path);
         return -1;
     }
@@ -153,12 +154,12 @@ int layer_create(const struct spawn_config *c, uint64_t layer, uint32_t mb, cons
     if (exists(c, layer))
         return err_set(e, ERR_EXISTS, EEXIST, "layer %" PRIu64, layer);
     if (make_file(path, mb, e) < 0)
-        return -1;
+        return err_prefix(e, "layer %" PRIu64, layer);
     if (make_file_system(path, e) == 0 && loop_mount(path, dir, false, e) == 0 &&
         make_directories(dir, e) == 0)
         return 0;
     unlink(path);
-    return -1;
+    return err_prefix(e, "layer %" PRIu64, layer);
 }
 
 /* What a file takes up, once it and its name are safe on the disk. */
@@ -172,7 +173,7 @@ static int settle(const struct spawn_config *c, const char *path, uint64_t *ret_
     if (dir < 0)
         return -1;
     if (fd < 0 || fsync(fd) < 0 || fsync(dir) < 0 || fstat(fd, &st) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "write %s", path);
+        return err_set(e, ERR_INTERNAL, errno, "write the image of the layer");
     *ret_bytes = (uint64_t)st.st_blocks * ST_BLOCK_BYTES;
     return 0;
 }
@@ -187,7 +188,7 @@ static int publish(const struct spawn_config *c, uint64_t layer, uint64_t *ret_b
     if (settle(c, part, ret_bytes, e) < 0)
         return -1;
     if (rename(part, path) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "rename %s", part);
+        return err_set(e, ERR_INTERNAL, errno, "rename the image of the layer");
     return settle(c, path, ret_bytes, e);
 }
 
@@ -223,7 +224,8 @@ int layer_make_host(const struct spawn_config *c, uint64_t layer, uint32_t which
         return err_set(e, ERR_EXISTS, EEXIST, "layer %" PRIu64, layer);
     unlink(part);
     if (execute(argv, e) == 0 &&
-        (chmod(part, 0600) == 0 || err_set(e, ERR_INTERNAL, errno, "chmod %s", part) == 0) &&
+        (chmod(part, 0600) == 0 ||
+         err_set(e, ERR_INTERNAL, errno, "close the image of the layer") == 0) &&
         publish(c, layer, ret_bytes, e) == 0)
         return 0;
     unlink(part);
@@ -276,7 +278,7 @@ int layer_remove(const struct spawn_config *c, uint64_t layer, struct err *e)
 
         image_path(c, layer, suffixes[i], path);
         if (unlink(path) < 0 && errno != ENOENT)
-            return err_set(e, ERR_INTERNAL, errno, "remove %s", path);
+            return err_set(e, ERR_INTERNAL, errno, "remove layer %" PRIu64, layer);
     }
     return 0;
 }

@@ -159,6 +159,7 @@ static void an_existing_layer_is_not_touched(void **state)
     assert_int_equal(mkdir("t", 0755), 0);
     assert_int_equal(layer_create(&config, 1, 16, "t", &e), -1);
     assert_int_equal(e.errnum, EEXIST);
+    assert_contains(e.text, "layer 1");
     assert_int_equal(layer_make_host(&config, 1, SPAWN_HOST_BASE, &(uint64_t){0}, &e), -1);
     assert_int_equal(e.errnum, EEXIST);
     fd = open("layers/1.img", O_RDONLY | O_CLOEXEC);
@@ -175,6 +176,8 @@ static void a_layer_that_cannot_be_made_leaves_no_file(void **state)
 
     NEEDS_LOOP();
     assert_int_equal(layer_create(&config, 1, 16, "nowhere", &e), -1);
+    assert_contains(e.text, "layer 1");
+    assert_null(strstr(e.text, config.data)); /* a client may read it */
     assert_int_equal(access("layers/1.img", F_OK), -1);
     assert_int_equal(layer_make_host(&config, 1, SPAWN_HOST_BASE, &(uint64_t){0}, &e), -1);
     assert_contains(e.text, "system-image");
@@ -190,8 +193,10 @@ static void what_is_no_image_is_not_mounted(void **state)
     assert_int_equal(mkdir("l1", 0755), 0);
     assert_int_equal(layer_mount(&config, 1, "l1", &e), -1);
     assert_contains(e.text, "layer 1");
+    assert_null(strstr(e.text, config.data));
     assert_int_equal(layer_mount(&config, 2, "l1", &e), -1);
     assert_int_equal(e.errnum, ENOENT);
+    assert_null(strstr(e.text, config.data));
     layer_unmount("l1");
     layer_remove(&config, 1, NULL);
 }

@@ -68,10 +68,10 @@ int loop_mount(const char *file, const char *dir, bool read_only, struct err *e)
     _cleanup_fd_ int loop = image < 0 ? -1 : attach(image, read_only, device, e);
 
     if (image < 0)
-        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, errno, "open %s", file);
+        return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, errno, "open the image");
     if (loop < 0)
         return -1;
     if (mount(device, dir, "ext4", flags, read_only ? NULL : TARGET_OPTIONS) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "mount %s", file);
+        return err_set(e, ERR_INTERNAL, errno, "mount the image");
     return 0;
 }
