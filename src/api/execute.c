@@ -45,7 +45,6 @@ struct exchange {
     struct execute_request request;
     struct answer_facts facts;
     struct environment_visit *visit; /* while it waits for the environment */
-    bool *entering;                  /* what to clear when the environment answers, or NULL */
     bool is_inside;                  /* the environment counts it among its runs */
     struct nest *nest;
     struct execution *execution; /* while it waits or runs */
@@ -286,9 +285,6 @@ static void on_entered(void *data, enum environment_entry how, const char *statu
 {
     struct exchange *x = data;
     x->visit = NULL;
-    if (x->entering)
-        *x->entering = false;
-    x->entering = NULL;
     switch (how) {
     case ENVIRONMENT_ENTERED:
         x->is_inside = true;
@@ -314,18 +310,10 @@ static void on_entered(void *data, enum environment_entry how, const char *statu
 
 static void enter_environment(struct exchange *x)
 {
-    bool entering = true;
-    x->entering = &entering;
     struct environment_visit *visit = environment_enter(
         x->api->environments, x->request.environment, x->request.spec, on_entered, x);
-    if (!entering)
-        return; /* and x may be gone */
-    x->entering = NULL;
-    x->visit = visit;
-    if (!visit) {
-        error_reply_memory(x->r);
-        exchange_destroy(x);
-    }
+    if (visit) /* otherwise on_entered was called, and x may be gone */
+        x->visit = visit;
 }
 
 /* A request that is refused for another reason than its environment, which is checked first. */

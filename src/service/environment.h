@@ -104,8 +104,8 @@ enum environment_entry {
  * building, at most spec->timeout_ms (0: the environment's or the global default), opens its nest,
  * fills what the client left open (0) with the environment's own defaults, if it has some.  Calls
  * `done` once, perhaps before it returns; after ENVIRONMENT_ENTERED the caller submits the spec
- * within the same call and in any case later calls environment_left.  NULL and e when out of memory
- * (`done` is then not called), or NULL after `done`. */
+ * within the same call and in any case later calls environment_left.  NULL after `done` was called
+ * already; out of memory is told to it too (ENVIRONMENT_REFUSED). */
 typedef void environment_entered(void *data, enum environment_entry how, const char *status,
                                  const struct err *e);
 struct environment_visit *environment_enter(struct environment_service *s, const char *name,

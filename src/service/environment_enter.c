@@ -188,8 +188,13 @@ static struct environment_visit *wait_for(struct environment *env, struct run_sp
                           : env->record.timeout_s ? env->record.timeout_s * 1000
                                                   : s->rules.timeout_ms;
 
-    if (v == NULL)
+    if (v == NULL) {
+        struct err e;
+
+        err_set(&e, ERR_UNAVAILABLE, 0, "out of memory");
+        done(data, ENVIRONMENT_REFUSED, "building", &e);
         return NULL;
+    }
     *v = (struct environment_visit){
         .service = s, .environment = env, .spec = spec, .done = done, .data = data};
     *s->visits_end = v;
