@@ -68,20 +68,23 @@ static int execute_on_path(char **argv, char *const *envp)
     return error;
 }
 
+/* What does where the first is missing: many small images have no bash. */
+static char substitutes[][2][8] = {{"python3", "python"}, {"bash", "sh"}};
+
 int lookup_execute(char **argv, char *const *envp)
 {
-    char python[] = "python";
+    char *name = argv[0];
     int r;
 
-    if (strchr(argv[0], '/') != NULL) {
-        execve(argv[0], argv, envp);
+    if (strchr(name, '/') != NULL) {
+        execve(name, argv, envp);
         return -errno;
     }
     r = execute_on_path(argv, envp);
-    if (r == -ENOENT && strcmp(argv[0], "python3") == 0) {
-        char *name = argv[0];
-
-        argv[0] = python;
+    for (size_t i = 0; i < sizeof substitutes / sizeof substitutes[0] && r == -ENOENT; i++) {
+        if (strcmp(name, substitutes[i][0]) != 0)
+            continue;
+        argv[0] = substitutes[i][1];
         r = execute_on_path(argv, envp);
         argv[0] = name;
     }

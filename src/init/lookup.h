@@ -9,7 +9,8 @@
 #define LOOKUP_PATH_BUILT_IN "/usr/local/bin:/usr/bin:/bin"
 
 /* execve(2) for a program that, without a slash in its name, is looked for on the PATH of envp;
- * where there is no python3, python is one.  Returns only on failure: a negative errno. */
+ * where there is no python3, python is one, and where there is no bash, sh does.  Returns only on
+ * failure: a negative errno. */
 int lookup_execute(char **argv, char *const *envp);
 
 /* The first executable file `name` on `path` (elements separated by ':'; empty ones are passed

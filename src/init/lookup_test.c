@@ -49,6 +49,7 @@ static int setup(void **state)
     make_file("second/both", "#!/bin/sh\nexit 42\n", 0755);
     make_file("second/tool", "#!/bin/sh\nexit 43\n", 0755);
     make_file("second/python", "#!/bin/sh\nexit 44\n", 0755);
+    make_file("second/sh", "#!/bin/sh\nexit 45\n", 0755);
     return 0;
 }
 
@@ -104,10 +105,12 @@ static void what_is_not_there_or_no_program_is_said(void **state)
     assert_int_equal(execute("", "PATH="), -ENOENT);
 }
 
-static void python_stands_in_for_python3(void **state)
+static void python_stands_in_for_python3_and_sh_for_bash(void **state)
 {
     assert_int_equal(execute("python3", path), 44);
     assert_int_equal(execute("python2", path), -ENOENT);
+    assert_int_equal(execute("bash", path), 45);
+    assert_int_equal(execute("dash", path), -ENOENT);
 }
 
 static void the_first_executable_file_is_found(void **state)
@@ -133,7 +136,7 @@ int main(void)
         cmocka_unit_test(the_first_on_the_path_is_executed),
         cmocka_unit_test(a_name_with_a_slash_is_not_looked_for),
         cmocka_unit_test(what_is_not_there_or_no_program_is_said),
-        cmocka_unit_test(python_stands_in_for_python3),
+        cmocka_unit_test(python_stands_in_for_python3_and_sh_for_bash),
         cmocka_unit_test(the_first_executable_file_is_found),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -79,6 +79,15 @@ static int make_vectors(const struct job_state *job, struct vectors *v, struct e
     return 0;
 }
 
+/* Everything is locked already, and what is missing is the environment's: it is told as a shell
+ * would tell it, to the one whose code it was. */
+static _Noreturn void tell_not_started(const char *program, int error)
+{
+    dprintf(STDERR_FILENO, "dunlin: %s cannot be started in this environment: %s\n", program,
+            strerror(error));
+    _exit(127);
+}
+
 static _Noreturn void run_cold(const struct job_state *job, struct vectors *v, int input)
 {
     const struct job_start *start = job->start;
@@ -98,10 +107,8 @@ static _Noreturn void run_cold(const struct job_state *job, struct vectors *v, i
     /* Descriptors of init lie above these after the move, and confine() closes them. */
     if (dup2(start->job_peer, JOB_FD) == JOB_FD && fcntl(JOB_FD, F_SETFD, cloexec) == 0)
         r = confine(&c, &step);
-    if (r == 0) {
-        step = v->argv[0];
-        r = lookup_execute(v->argv, v->envp);
-    }
+    if (r == 0)
+        tell_not_started(v->argv[0], -lookup_execute(v->argv, v->envp));
     snprintf(text, sizeof text, "E%s: %s", step, strerror(-r));
     send(JOB_FD, text, strlen(text), MSG_NOSIGNAL);
     _exit(127);
