@@ -16,12 +16,22 @@
 
 enum { OUTSIDE, AFTER_ESCAPE, IN_SEQUENCE, IN_STRING };
 
+/* U+0080 to U+009F, which terminals obey as they do ESC, become blanks of the same length. */
+static void blank_controls(char *text, size_t len)
+{
+    for (size_t i = 0; i + 1 < len; i++) {
+        if ((unsigned char)text[i] == 0xc2 && ((unsigned char)text[i + 1] & 0xe0) == 0x80)
+            memset(text + i, ' ', 2);
+    }
+}
+
 static void emit(struct build_lines *l)
 {
     _cleanup_buf_ struct buf clean;
     size_t whole = l->len, valid;
     bool incomplete = false;
 
+    blank_controls(l->text, l->len);
     buf_init(&clean, 0);
     valid = utf8_valid_prefix(l->text, l->len, &incomplete);
     /* A line that was cut must not end within a character: its beginning waits for the rest. */

@@ -54,8 +54,8 @@ static void nothing_reaches_a_terminal_but_text(void **state)
     assert_lines("\x1b]0;never ends\nnext\n", "1<>1<next>");
     assert_lines("\xc3\xa9 \xff \xc2\x9b"
                  "1m\n",
-                 "1<\xc3\xa9 \xef\xbf\xbd \xc2\x9b"
-                 "1m>");
+                 "1<\xc3\xa9 \xef\xbf\xbd   1m>");
+    assert_lines("\xc2\xa0\xc2x\xc2\n", "1<\xc2\xa0\xef\xbf\xbdx\xef\xbf\xbd>");
 }
 
 static void long_lines_are_cut_between_characters(void **state)
