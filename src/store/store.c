@@ -22,7 +22,14 @@ static const char settings_sql[] = "PRAGMA journal_mode = WAL;"
                                    "PRAGMA foreign_keys = ON;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA cell_size_check = ON;"
-                                   "PRAGMA trusted_schema = OFF;";
+                                   "PRAGMA trusted_schema = OFF;"
+                                   "PRAGMA wal_autocheckpoint = 96;"; /* pages: see keep_room() */
+
+/* Half a megabyte that is written and given up again. */
+static const char room_sql[] = "CREATE TABLE IF NOT EXISTS room (bytes BLOB);"
+                               "INSERT INTO room VALUES (zeroblob(524288));"
+                               "DROP TABLE room;"
+                               "PRAGMA wal_checkpoint(RESTART);";
 
 int store_error(struct store *s, struct err *e)
 {
@@ -159,14 +166,24 @@ static int check(struct store *s, struct err *e)
     return r;
 }
 
+/* Who deletes makes room on a full disk, so that must be possible there.  The log is overwritten
+ * from its beginning after each checkpoint and keeps its size: it is made large enough here, once,
+ * for all that is written between two checkpoints.  Without room for that now, nothing is lost. */
+static void keep_room(struct store *s)
+{
+    if (sqlite3_exec(s->db, room_sql, NULL, NULL, NULL) != SQLITE_OK)
+        store_rollback(s);
+}
+
 static int prepare(struct store *s, struct err *e)
 {
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_MS);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    if (check(s, e) < 0 || run_sql(s, settings_sql, e) < 0)
+    if (check(s, e) < 0 || run_sql(s, settings_sql, e) < 0 || store_migrate(s, e) < 0)
         return -1;
-    return store_migrate(s, e);
+    keep_room(s);
+    return 0;
 }
 
 struct store *store_open(const char *dir, struct err *e)

@@ -506,7 +506,7 @@ static void a_full_disk_is_an_error_and_leaves_the_database_usable(void **state)
 
     snprintf(dir, sizeof dir, "%s/small", f->dir);
     assert_int_equal(mkdir(dir, 0700), 0);
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=1m") < 0) {
+    if (mount("tmpfs", dir, "tmpfs", 0, "size=4m") < 0) {
         free(script);
         skip(); /* needs root */
     }
@@ -529,12 +529,45 @@ static void a_full_disk_is_an_error_and_leaves_the_database_usable(void **state)
         assert_int_equal(store_environments(s, append_name, all, NULL), 0);
         assert_contains(all, "e0 ");
     }
-    assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+    assert_int_equal(mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "size=16m"), 0);
     r = example("later");
     assert_int_equal(store_environment_add(s, &r, NULL), 0);
     store_close(s);
     assert_int_equal(umount(dir), 0);
     free(script);
+}
+
+static void what_is_deleted_needs_no_room(void **state)
+{
+    struct fixture *f = *state;
+    static const char filler[65536];
+    char dir[80], file[96], name[16];
+    struct environment_record r = example("e0");
+    struct err e = {0};
+    struct store *s;
+    int fd;
+
+    snprintf(dir, sizeof dir, "%s/full", f->dir);
+    snprintf(file, sizeof file, "%s/filler", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    if (mount("tmpfs", dir, "tmpfs", 0, "size=8m") < 0)
+        skip(); /* needs root */
+    s = store_open(dir, &e);
+    assert_non_null(s);
+    r.name = name;
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "e%d", i);
+        assert_int_equal(store_environment_add(s, &r, &e), 0);
+    }
+    fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, filler, sizeof filler) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    close(fd);
+    for (int64_t id = r.id - 99; id <= r.id; id++)
+        assert_int_equal(store_environment_remove(s, id, &e), 0);
+    store_close(s);
+    assert_int_equal(umount(dir), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -559,6 +592,7 @@ int main(void)
         TEST(a_link_in_place_of_the_file_is_refused),
         TEST(what_was_written_before_a_crash_is_there_after_it),
         TEST(a_full_disk_is_an_error_and_leaves_the_database_usable),
+        TEST(what_is_deleted_needs_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
