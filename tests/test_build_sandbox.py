@@ -155,7 +155,9 @@ def test_programs_are_found_on_the_path_of_the_job(build):
     assert result.status == 0, result.err
     assert build.open().run(["tool", "word"]).out == "mine word\n"
     missing = build.open().run(["no-such-tool"])
-    assert missing.failure == "start: no-such-tool: No such file or directory"
+    assert (missing.failure, missing.status) == (None, 127)
+    assert missing.err.endswith("no-such-tool cannot be started in this environment: "
+                                "No such file or directory\n")
 
 
 def test_a_build_is_never_warm(build):

@@ -154,6 +154,12 @@ static int fill(const char *from, int to, struct err *e)
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_set(e, ERR_INVALID, errno, WORDS("open %.150s", "打开 %.150s"), from);
+    if (S_ISDIR(st.st_mode) && faccessat(fd, "oci-layout", F_OK, 0) < 0)
+        return err_set(
+            e, ERR_INVALID, 0,
+            WORDS("the folder %.100s is no OCI layout (of a root file system make a tar)",
+                  "目录 %.100s 不是 OCI layout（根文件系统请先打包成 tar）"),
+            from);
     r = S_ISDIR(st.st_mode) ? pack(from, to, e) : copy_file(fd, to, e);
     if (client_interrupted())
         return err_set(e, ERR_CLOSED, 0, "%s", WORDS("interrupted", "已中断"));

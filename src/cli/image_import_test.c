@@ -143,6 +143,7 @@ static void what_cannot_be_imported_leaves_nothing(void **state)
         const char *from, *data, *text;
     } wrong[] = {{"missing", "data", "missing"},
                  {"empty", "data", "empty is empty"},
+                 {"unused", "data", "unused is no OCI layout"},
                  {"archive", "unused", "no server runs with the data directory unused"},
                  {"archive", "layout", "no server runs"},
                  {"archive", "nowhere", "nowhere"},
