@@ -111,7 +111,7 @@ def test_swap_is_no_way_round_the_memory_limit(client):
 
 BOMBS = {
     "fork": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-    "fork in a shell": "import os; os.system('b() { b | b & }; b; sleep 60')",
+    "fork in a shell": "import os, time; os.system('b() { b | b & }; b'); time.sleep(60)",
     "threads": "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, "
                "args=(60,)).start()\n    except RuntimeError: time.sleep(0.01)",
     "fork and die": "import os\nwhile True:\n    try:\n        if os.fork(): os._exit(0)\n"
