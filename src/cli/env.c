@@ -121,6 +121,25 @@ int env_ask(struct client *c, const struct env_request *r, struct client_answer 
     return result;
 }
 
+int env_answer(struct client *c, const struct client_options *o, const struct env_request *r,
+               const char *what, struct client_answer *ret)
+{
+    struct err e = {0};
+
+    if (env_ask(c, r, ret, &e) < 0)
+        return client_fail_call(o, &e);
+    return client_check(o, what, env_kind(), ret) != 0 ? 1 : 0;
+}
+
+void env_print_fact(const char *label, const char *text)
+{
+    if (text == NULL)
+        return;
+    printf("%s: ", label);
+    client_text_print(text);
+    putchar('\n');
+}
+
 const char *env_icon(const char *status)
 {
     if (strcmp(status, "ready") == 0)

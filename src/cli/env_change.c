@@ -69,24 +69,14 @@ static json_t *creation(const struct client_options *o, const struct buf *script
     return body;
 }
 
-/* NULL: it was not said. */
-static void print_fact(const char *label, const char *value)
-{
-    if (value == NULL)
-        return;
-    printf("%s: ", label);
-    client_text_print(value);
-    putchar('\n');
-}
-
 static void print_begin(const struct client_options *o)
 {
     fputs(WORDS("🔧 Creating the environment '", "🔧 创建环境 '"), stdout);
     client_text_print(o->argument[0]);
     puts("'...");
-    print_fact(WORDS("📄 Script", "📄 脚本文件"), o->argument[1]);
-    print_fact(WORDS("📦 Base image", "📦 基础镜像"), o->base_image);
-    print_fact(WORDS("🐍 Python version", "🐍 Python版本"), o->python_version);
+    env_print_fact(WORDS("📄 Script", "📄 脚本文件"), o->argument[1]);
+    env_print_fact(WORDS("📦 Base image", "📦 基础镜像"), o->base_image);
+    env_print_fact(WORDS("🐍 Python version", "🐍 Python版本"), o->python_version);
     fflush(stdout);
 }
 
@@ -97,9 +87,9 @@ static void print_created(const json_t *environment)
 
     puts(ready ? WORDS("✅ the environment is built!", "✅ 环境创建成功!")
                : WORDS("✅ created; the build is in progress", "✅ 环境创建成功!"));
-    print_fact(WORDS("   Name", "   名称"), client_text_of(environment, "name"));
-    print_fact(WORDS("   Status", "   状态"), client_text_of(environment, "status"));
-    print_fact(WORDS("   Python version", "   Python版本"), env_python(environment));
+    env_print_fact(WORDS("   Name", "   名称"), client_text_of(environment, "name"));
+    env_print_fact(WORDS("   Status", "   状态"), client_text_of(environment, "status"));
+    env_print_fact(WORDS("   Python version", "   Python版本"), env_python(environment));
 }
 
 /* A build was begun by `a`: waits for it if that is wished for. */
@@ -125,7 +115,7 @@ int env_create(struct client *c, const struct client_options *o)
     _cleanup_buf_ struct buf script = {0};
     json_t *body = NULL;
     struct err e = {0};
-    int asked;
+    int status;
 
     if (read_script(o->argument[1], &script, &e) < 0)
         return client_fail(o, NULL, e.text);
@@ -137,12 +127,10 @@ int env_create(struct client *c, const struct client_options *o)
     }
     if (!o->json)
         print_begin(o);
-    asked = env_ask(c, &r, &a, &e);
+    status = env_answer(c, o, &r, what, &a);
     json_decref(body);
-    if (asked < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+    if (status != 0)
+        return status;
     if (!o->json && !env_has_failed(a.json))
         print_created(a.json);
     return go_on(c, o, &a);
@@ -157,7 +145,7 @@ int env_rebuild(struct client *c, const struct client_options *o)
                             .rest = o->wait ? "/rebuild?wait=false" : "/rebuild"};
     const char *what = WORDS("cannot rebuild the environment", "重新构建环境失败");
     _cleanup_answer_ struct client_answer a = {0};
-    struct err e = {0};
+    int status;
 
     if (!o->json) {
         fputs(WORDS("🔧 Rebuilding the environment '", "🔧 重新构建环境 '"), stdout);
@@ -165,12 +153,11 @@ int env_rebuild(struct client *c, const struct client_options *o)
         puts("'...");
         fflush(stdout);
     }
-    if (env_ask(c, &r, &a, &e) < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+    status = env_answer(c, o, &r, what, &a);
+    if (status != 0)
+        return status;
     if (!o->json && !env_has_failed(a.json))
-        print_fact(WORDS("   Status", "   状态"), client_text_of(a.json, "status"));
+        env_print_fact(WORDS("   Status", "   状态"), client_text_of(a.json, "status"));
     return go_on(c, o, &a);
 }
 
@@ -206,6 +193,7 @@ int env_delete(struct client *c, const struct client_options *o)
     const char *what = WORDS("cannot delete the environment", "删除环境失败");
     _cleanup_answer_ struct client_answer a = {0};
     struct err e = {0};
+    int status;
 
     if (!o->json) {
         fputs(WORDS("🗑️  Deleting the environment '", "🗑️  删除环境 '"), stdout);
@@ -217,10 +205,9 @@ int env_delete(struct client *c, const struct client_options *o)
                 WORDS("not deleted (--yes deletes without asking)", "取消删除"));
         return o->json ? client_fail(o, NULL, e.text) : (puts(e.text), 1);
     }
-    if (env_ask(c, &r, &a, &e) < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+    status = env_answer(c, o, &r, what, &a);
+    if (status != 0)
+        return status;
     if (o->json)
         client_json_print(a.json);
     else

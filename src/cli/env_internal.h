@@ -31,8 +31,16 @@ struct env_request {
 int env_ask(struct client *c, const struct env_request *r, struct client_answer *ret,
             struct err *e);
 
+/* Asks and insists on a success, or says why there is none (`what`: what cannot be done).  0, or
+ * the exit status. */
+int env_answer(struct client *c, const struct client_options *o, const struct env_request *r,
+               const char *what, struct client_answer *ret);
+
 /* "environment", for client_check. */
 const char *env_kind(void);
+
+/* "label: text" on a line of its own; nothing when text is NULL. */
+void env_print_fact(const char *label, const char *text);
 
 /* ✅ 🔧 ❌ ❓ */
 const char *env_icon(const char *status);

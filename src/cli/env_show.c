@@ -13,13 +13,6 @@
 #include "cli/env_internal.h"
 #include "cli/words.h"
 
-static void print_fact(const char *label, const char *text)
-{
-    printf("%s: ", label);
-    client_text_print(text);
-    putchar('\n');
-}
-
 static void print_time(const char *label, const char *text)
 {
     if (*text == '\0')
@@ -38,9 +31,9 @@ static void print_item(const json_t *one)
     printf("   %s ", env_icon(status));
     client_text_print(client_text_of(one, "name"));
     putchar('\n');
-    print_fact(WORDS("      Status", "      状态"), status);
-    print_fact(WORDS("      Description", "      描述"), client_text_of(one, "description"));
-    print_fact(WORDS("      Python version", "      Python版本"), env_python(one));
+    env_print_fact(WORDS("      Status", "      状态"), status);
+    env_print_fact(WORDS("      Description", "      描述"), client_text_of(one, "description"));
+    env_print_fact(WORDS("      Python version", "      Python版本"), env_python(one));
     print_time(WORDS("      Created", "      创建时间"), client_text_of(one, "created_at"));
     print_time(WORDS("      Last used", "      最后使用"), client_text_of(one, "last_used"));
     putchar('\n');
@@ -66,14 +59,13 @@ int env_list(struct client *c, const struct client_options *o)
     struct env_request r = {.method = "GET", .rest = ""};
     const char *what = WORDS("cannot list the environments", "获取环境列表失败");
     _cleanup_answer_ struct client_answer a = {0};
-    struct err e = {0};
+    int status;
 
     if (!o->json)
         puts(WORDS("📋 Environments:", "📋 环境列表:"));
-    if (env_ask(c, &r, &a, &e) < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+    status = env_answer(c, o, &r, what, &a);
+    if (status != 0)
+        return status;
     if (o->json)
         client_json_print(a.json);
     else
@@ -102,7 +94,7 @@ static void print_building(const json_t *one)
 
     if (*phase == '\0')
         return;
-    print_fact(WORDS("   ⏳ Phase", "   ⏳ 阶段"), phase);
+    env_print_fact(WORDS("   ⏳ Phase", "   ⏳ 阶段"), phase);
     if (json_is_true(json_object_get(one, "queued")))
         printf(WORDS("   ⏳ Place in the queue: %" JSON_INTEGER_FORMAT "\n",
                      "   ⏳ 排队位置: %" JSON_INTEGER_FORMAT "\n"),
@@ -142,11 +134,11 @@ static void print_more(const json_t *one)
     if (*base == '\0')
         base = client_text_of(one, "base_image");
     if (*base != '\0')
-        print_fact(WORDS("   📦 Base", "   📦 基础镜像"), base);
+        env_print_fact(WORDS("   📦 Base", "   📦 基础镜像"), base);
     if (strcmp(client_text_of(one, "status"), "ready") == 0)
         print_size(one);
     if (*network != '\0')
-        print_fact(WORDS("   🌐 Network", "   🌐 网络"), network);
+        env_print_fact(WORDS("   🌐 Network", "   🌐 网络"), network);
     print_warm(one);
     if (client_number_of(one, "active_runs") > 0)
         printf(WORDS("   🏃 Runs: %" JSON_INTEGER_FORMAT "\n",
@@ -159,10 +151,10 @@ static void print_info(const json_t *one)
     const char *status = client_text_of(one, "status");
 
     printf("   %s ", env_icon(status));
-    print_fact(WORDS("Name", "名称"), client_text_of(one, "name"));
-    print_fact(WORDS("   📝 Description", "   📝 描述"), client_text_of(one, "description"));
-    print_fact(WORDS("   🐍 Python version", "   🐍 Python版本"), env_python(one));
-    print_fact(WORDS("   📊 Status", "   📊 状态"), status);
+    env_print_fact(WORDS("Name", "名称"), client_text_of(one, "name"));
+    env_print_fact(WORDS("   📝 Description", "   📝 描述"), client_text_of(one, "description"));
+    env_print_fact(WORDS("   🐍 Python version", "   🐍 Python版本"), env_python(one));
+    env_print_fact(WORDS("   📊 Status", "   📊 状态"), status);
     print_time(WORDS("   📅 Created", "   📅 创建时间"), client_text_of(one, "created_at"));
     print_time(WORDS("   🕐 Last used", "   🕐 最后使用"), client_text_of(one, "last_used"));
     print_more(one);
@@ -173,14 +165,13 @@ int env_info(struct client *c, const struct client_options *o)
     struct env_request r = {.method = "GET", .name = o->argument[0], .rest = ""};
     const char *what = WORDS("cannot read the environment", "获取环境详情失败");
     _cleanup_answer_ struct client_answer a = {0};
-    struct err e = {0};
+    int status;
 
     if (!o->json)
-        print_fact(WORDS("🔍 Environment", "🔍 环境详情"), o->argument[0]);
-    if (env_ask(c, &r, &a, &e) < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+        env_print_fact(WORDS("🔍 Environment", "🔍 环境详情"), o->argument[0]);
+    status = env_answer(c, o, &r, what, &a);
+    if (status != 0)
+        return status;
     if (o->json)
         client_json_print(a.json);
     else
@@ -237,12 +228,11 @@ int env_packages(struct client *c, const struct client_options *o)
     struct env_request r = {.method = "GET", .name = o->argument[0], .rest = "/packages"};
     const char *what = WORDS("cannot read the packages", "获取软件包列表失败");
     _cleanup_answer_ struct client_answer a = {0};
-    struct err e = {0};
+    int status;
 
-    if (env_ask(c, &r, &a, &e) < 0)
-        return client_fail_call(o, &e);
-    if (client_check(o, what, env_kind(), &a) != 0)
-        return 1;
+    status = env_answer(c, o, &r, what, &a);
+    if (status != 0)
+        return status;
     if (o->json)
         client_json_print(a.json);
     else
