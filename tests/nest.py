@@ -15,6 +15,9 @@ import socket
 import struct
 import tempfile
 import time
+import traceback
+
+import descriptors
 
 RUN, BUILD, TOOL = range(3)  # enum spawn_nest_kind
 COLD, WARM = range(2)  # enum spawn_kind
@@ -110,6 +113,8 @@ class Nest:
         if self.pid == 0:
             try:
                 self._become_spawner(str(tree), kind, theirs.fileno(), listed, words)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         theirs.close()
@@ -174,10 +179,7 @@ class Nest:
             if first == 0:
                 os.setresgid(0, 0, 0)
                 os.setresuid(0, 0, 0)
-                low = [os.dup(fd) for fd in (sock, listed, init)]
-                for fd, wanted in zip([os.dup2(fd, 20 + i) for i, fd in enumerate(low)], (3, 4, 5)):
-                    os.dup2(fd, wanted)
-                os.closerange(6, 1000)
+                descriptors.become(sock, listed, init)
                 os.execve(5, ["dunlin-init", "nest", *words], {})
             os.closerange(3, 1000)
             os.waitpid(first, 0)

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 
+import descriptors
 import host
 from client import wait_until
 from server import DIST, MEMORY_DIRECTORY
@@ -107,13 +108,9 @@ class Spawner:
         lock = os.open(self.data, os.O_RDONLY)
 
         def place():
+            descriptors.become(theirs, lock)
             if self.files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
-            high = [os.dup(theirs.fileno()), os.dup(lock)]
-            os.dup2(os.open("/dev/null", os.O_RDONLY), 5)  # so that neither source is overwritten
-            os.dup2(high[0], 3)
-            os.dup2(high[1], 4)
-            os.closerange(5, 64)
 
         self.popen = subprocess.Popen([DIST / "libexec/dunlin/dunlin-spawner"], close_fds=False,
                                       preexec_fn=place, stdin=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 read-only view of this machine's own tree.  What the spawner adds (layers, network) has tests of its own.
 """
 import json
+import os
 
 import pytest
 
@@ -168,3 +169,15 @@ def test_a_build_is_never_warm(build):
 
 def test_sync_does_not_reach_the_disks_of_the_host(build):
     assert shell(build, "sync && sync -f /root").status == 0
+
+
+def test_a_nest_starts_whatever_descriptors_the_tests_have_open():
+    held = []
+    try:
+        for _ in range(12):  # once this number decided, and all tests of a nest failed
+            with nests.Nest("/", nests.BUILD) as nest:
+                assert nest.open().run(["true"]).status == 0
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    finally:
+        for fd in held:
+            os.close(fd)
