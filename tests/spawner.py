@@ -62,7 +62,7 @@ class Request(ctypes.Structure):
     """struct spawn_request."""
 
     _fields_ = fields(op=U32, slot=U32, kind=U32, nest=U32, network=U32, limits=Limits, layer=U64,
-                      make=Nest)
+                      other=U64, bytes=U64, make=Nest)
 
 
 class Reply(ctypes.Structure):

@@ -44,3 +44,21 @@
     (64u << 10)          /* bodies above this are decoded on the thread pool: 10 ms loop bound */
 #define LIMIT_SLOTS 4096 /* sandboxes at once: uids and cgroups of one spawner */
 #define LIMIT_NESTS 64   /* environments in use at once */
+
+/* -- sessions
+ * -----------------------------------------------------------------------------------------------------
+ */
+#define LIMIT_SESSION_CALLS     256 /* calls on files in one session at once */
+#define LIMIT_SESSION_PROCESSES 128 /* started by clients, in one session, at once */
+#define LIMIT_SESSION_TERMINALS 16  /* of them with a terminal: devpts is mounted with as many */
+#define LIMIT_PROCESS_OUTPUT                                                                       \
+    (1u << 20)                   /* bytes of each stream that are kept for who listens later */
+#define LIMIT_PROCESSES_KEPT 256 /* records of processes in one session, the ended ones included   \
+                                  */
+#define LIMIT_STREAM_LAG        (256u << 10) /* bytes that a foreground process may be ahead */
+#define LIMIT_FILE_ENTRIES      10000        /* of one listing or search */
+#define LIMIT_FILE_TREE_DEPTH   64           /* directories beneath each other that a call walks */
+#define LIMIT_WEBSOCKET_MESSAGE (1u << 20)   /* bytes of one message of a client */
+#define LIMIT_SESSION_LABELS    (4u << 10)   /* bytes of the labels of a session, as JSON */
+#define LIMIT_SESSION_ENV       (32u << 10)  /* bytes of its variables, as JSON */
+#define LIMIT_SNAPSHOTS         64           /* of one session */

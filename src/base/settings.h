@@ -75,6 +75,24 @@ struct settings {
     char *registry_insecure;     /* REGISTRY_INSECURE "" comma-separated host[:port] */
     char *registry_auth_file;    /* REGISTRY_AUTH_FILE "" */
     char *debian_mirror;         /* DEBIAN_MIRROR "" = the host's apt sources */
+
+    int64_t se_port;            /* SE_PORT 0 = no second listener; the predecessor's was 9101 */
+    int64_t session_size;       /* SESSION_SIZE 100m: of a workspace */
+    int64_t session_max_size;   /* SESSION_MAX_SIZE 10g */
+    int64_t session_limit;      /* SESSION_LIMIT 20000: sessions at most */
+    int64_t session_live_limit; /* SESSION_LIVE_LIMIT 1000: awake at once */
+    int64_t session_disk;       /* SESSION_DISK 0 = all but DISK_RESERVE */
+    int64_t session_idle;       /* SESSION_IDLE 600: seconds until one falls asleep */
+    int64_t session_ttl;     /* WORKSPACE_EXPIRATION_TIME 86400: seconds without use, 0 = never */
+    int64_t session_max_age; /* SESSION_MAX_AGE 0: seconds since creation, 0 = for ever */
+    int64_t session_timeout; /* SESSION_TIMEOUT 300: seconds of a call that names none */
+    int64_t session_max_timeout; /* SESSION_MAX_TIMEOUT 86400 */
+    char *allowed_commands;      /* ALLOWED_COMMANDS "" = every command */
+    char *fetch_hosts;           /* FETCH_HOSTS "" = off */
+    int64_t fetch_max_size;      /* FETCH_MAX_SIZE 1g */
+    int64_t fetch_timeout;       /* DOWNLOADER_TIMEOUT 300 */
+    char *efast_url;             /* EFAST_DOWNLOADER_URL */
+    char *efast_token;           /* EFAST_TOKEN "" */
     char *log_level;             /* LOG_LEVEL info */
     char *log_format;            /* LOG_FORMAT auto|text|json */
 };

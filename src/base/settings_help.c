@@ -60,8 +60,10 @@ void settings_help(FILE *out)
         setting_flag_name(row, name);
         if (!(row->traits & SETTING_NO_FLAG))
             snprintf(flag, sizeof flag, "--%s", name);
-        fprintf(out, "  %-*s%-*s%-*s", FLAG_COLUMN, flag, VARIABLE_COLUMN, row->name,
-                DEFAULT_COLUMN, shown_default(row));
+        int head = fprintf(out, "  %-*s %-*s %-*s ", FLAG_COLUMN - 1, flag, VARIABLE_COLUMN - 1,
+                           row->name, DEFAULT_COLUMN - 1, shown_default(row));
+        if (head > MEANING_AT) /* the few long ones */
+            fprintf(out, "\n%*s", MEANING_AT, "");
         char meaning[512], choices[128];
         snprintf(meaning, sizeof meaning, "%s", row->help);
         if (row->type == SETTING_CHOICE) {

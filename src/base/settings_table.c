@@ -25,6 +25,8 @@ static const char run_group[] = "Limits of a run when a request names none";
 static const char ceiling_group[] = "Ceilings of what a request may ask for";
 static const char sandbox_group[] = "Sandboxes";
 static const char environment_group[] = "Environments and images";
+static const char session_group[] = "Sessions";
+static const char fetch_group[] = "Fetching into sessions";
 static const char network_group[] = "Networks";
 static const char registry_group[] = "Image registries";
 
@@ -143,6 +145,49 @@ const struct setting settings_table[] = {
     {"LEARN_MODULES", SETTING_BOOL, 0, "true", 0, 1, NULL, FIELD(learn_modules),
      environment_group,
      "Import ahead what the runs of an environment import, unless it has a warm list."},
+
+    {"SE_PORT", SETTING_INT, 0, "0", 0, 65535, NULL, FIELD(se_port), session_group,
+     "A second TCP port, for clients of sandbox_runtime that expect 9101; 0 is none."},
+    {"SESSION_SIZE", SETTING_BYTES, 0, "100m", 64 * KIB, 64 * TIB, NULL, FIELD(session_size),
+     session_group, "Bytes of a workspace when a request names none."},
+    {"SESSION_MAX_SIZE", SETTING_BYTES, 0, "10g", 64 * KIB, 64 * TIB, NULL,
+     FIELD(session_max_size), session_group, "Bytes of a workspace at most."},
+    {"SESSION_LIMIT", SETTING_INT, 0, "20000", 0, 1000000, NULL, FIELD(session_limit),
+     session_group, "Sessions at most."},
+    {"SESSION_LIVE_LIMIT", SETTING_INT, 0, "1000", 1, LIMIT_SLOTS - 256, NULL,
+     FIELD(session_live_limit), session_group, "Sessions that are awake at once."},
+    {"SESSION_DISK", SETTING_BYTES, 0, "0", 0, 64 * TIB, NULL, FIELD(session_disk), session_group,
+     "Bytes on the disk of all workspaces together; 0 is all but DISK_RESERVE."},
+    {"SESSION_IDLE", SETTING_INT, 0, "600", 1, DAYS_MAX * SECONDS_MAX, NULL, FIELD(session_idle),
+     session_group,
+     "Seconds without use after which a session falls asleep: its processes end, its workspace "
+     "stays."},
+    {"WORKSPACE_EXPIRATION_TIME", SETTING_INT, 0, "86400", 0, DAYS_MAX * SECONDS_MAX, NULL,
+     FIELD(session_ttl), session_group,
+     "Seconds without use after which a session is deleted; 0 is never."},
+    {"SESSION_MAX_AGE", SETTING_INT, 0, "0", 0, DAYS_MAX * SECONDS_MAX, NULL,
+     FIELD(session_max_age), session_group,
+     "Seconds after its creation when a session is deleted; 0 is never."},
+    {"SESSION_TIMEOUT", SETTING_INT, 0, "300", 1, SECONDS_MAX, NULL, FIELD(session_timeout),
+     session_group, "Seconds that a command in a session may take when a request names none."},
+    {"SESSION_MAX_TIMEOUT", SETTING_INT, 0, "3600", 1, SECONDS_MAX, NULL,
+     FIELD(session_max_timeout), session_group, "Seconds that it may ask for."},
+    {"ALLOWED_COMMANDS", SETTING_STRING, 0, "", 0, LIST_MAX, NULL, FIELD(allowed_commands),
+     session_group,
+     "First words that /workspace/se/execute accepts, separated by commas; empty accepts all. A "
+     "help for honest users, never the barrier."},
+
+    {"FETCH_HOSTS", SETTING_STRING, 0, "", 0, LIST_MAX, NULL, FIELD(fetch_hosts), fetch_group,
+     "Hosts that sessions may fetch from, as example.com, *.example.com or *, separated by commas; "
+     "empty is off."},
+    {"FETCH_MAX_SIZE", SETTING_BYTES, 0, "1g", KIB, 64 * TIB, NULL, FIELD(fetch_max_size),
+     fetch_group, "Bytes of one file that is fetched."},
+    {"DOWNLOADER_TIMEOUT", SETTING_INT, 0, "300", 1, SECONDS_MAX, NULL, FIELD(fetch_timeout),
+     fetch_group, "Seconds that fetching one file may take."},
+    {"EFAST_DOWNLOADER_URL", SETTING_STRING, 0, "http://efast-private:9123", 0, 1023, NULL,
+     FIELD(efast_url), fetch_group, "Document store that download_from_efast asks."},
+    {"EFAST_TOKEN", SETTING_STRING, SETTING_NO_FLAG, "", 0, 4095, NULL, FIELD(efast_token),
+     fetch_group, "Its token for requests that bring none."},
 
     {"NETWORK_MODE", SETTING_CHOICE, 0, "none", 0, 0, "none|bridge", FIELD(network_mode),
      network_group, "Network of runs and environments that name none."},

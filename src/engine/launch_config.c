@@ -27,7 +27,8 @@ static uint32_t megabytes(int64_t bytes)
 uint32_t launch_slots(const struct settings *s)
 {
     int64_t slots = s->concurrent_limit + 3 * s->pool_max + SPARE_SLOTS +
-                    NEST_SLOTS * s->environments_warm + s->build_concurrency;
+                    NEST_SLOTS * s->environments_warm + s->build_concurrency +
+                    s->session_live_limit;
 
     return slots < LIMIT_SLOTS ? (uint32_t)slots : LIMIT_SLOTS;
 }

@@ -27,6 +27,10 @@ typedef void http_handler(struct http_request *r, void *data);
  * (0: none). A larger one is answered with 413 and the connection closed, before it is read. */
 typedef size_t http_body_limit(const char *method, const char *path, void *data);
 
+/* Whether the body of this request goes to the handler piece by piece: it is then called at the end of
+ * the headers and reads the body with http_body_read (http/body.h). */
+typedef bool http_streams_body(const char *method, const char *path, void *data);
+
 /* Builds the JSON body of an error that the HTTP layer itself finds (400, 413, 414, 431, 503...);
  * appends to out. */
 typedef void http_error_body(int status, struct buf *out, void *data);
@@ -39,8 +43,9 @@ struct http_config {
     size_t body_budget; /* bytes of all bodies held at once; beyond it 503 */
     http_handler *handler;
     http_body_limit *body_limit;
+    http_streams_body *streams_body; /* NULL: none */
     http_error_body *error_body;
-    void *data; /* handed to the three above */
+    void *data; /* handed to those above */
     /* How many milliseconds the LIMIT_HTTP_*_S count as one second.  0: 1000; tests take less. */
     unsigned deadline_scale_ms;
 };

@@ -17,6 +17,7 @@ static const struct shape shapes[] = {
     [FRAME_FILE] = {sizeof(struct frame_blob), true, true},
     [FRAME_STDIN] = {sizeof(struct frame_blob), false, true},
     [FRAME_GO] = {0, false, true},
+    [FRAME_SESSION] = {sizeof(struct frame_session), false, true},
     [FRAME_READY] = {0, false, true},
     [FRAME_FAILED] = {0, true, true},
     [FRAME_BAD_FILE] = {sizeof(struct frame_errno), true, true},

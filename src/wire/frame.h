@@ -21,6 +21,7 @@ enum frame_type {
     FRAME_FILE,    /* struct frame_blob, then the name without NUL; raw bytes follow */
     FRAME_STDIN,   /* struct frame_blob; raw bytes follow */
     FRAME_GO,      /* empty: start */
+    FRAME_SESSION, /* struct frame_session, instead of a job: see wire/session.h */
     /* init to server */
     FRAME_READY = 16, /* empty: the sandbox waits for its job */
     FRAME_FAILED,     /* text: the sandbox could not be built or failed; the end */
@@ -56,6 +57,11 @@ struct frame_job {
 
 struct frame_blob {
     uint64_t size;
+};
+
+struct frame_session {
+    uint32_t workspace_mb; /* size of the storage in memory; 0: leave as built */
+    uint32_t is_durable;   /* 1: a mount of the workspace comes along */
 };
 
 struct frame_errno {
@@ -102,6 +108,7 @@ struct frame {
         struct frame_errno errnum;
         struct frame_exit exit;
         struct frame_skipped skipped;
+        struct frame_session session;
     };
     const char *rest; /* what follows the fixed part in the payload: text or name */
     size_t rest_len;

@@ -85,7 +85,7 @@ static void the_next_frame_is_not_touched(void **state)
 
 static void unknown_types_are_refused_from_the_header_alone(void **state)
 {
-    static const uint32_t types[] = {0, 5, 15, 25, 0x80000000, UINT32_MAX};
+    static const uint32_t types[] = {0, 6, 15, 25, 0x80000000, UINT32_MAX};
 
     for (size_t i = 0; i < TEST_COUNT(types); i++) {
         uint32_t words[2] = {types[i], 0};

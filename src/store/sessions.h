@@ -1,0 +1,44 @@
+/* sessions: what the store remembers of durable sessions and their snapshots.  See store.h. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct store;
+
+struct session_record {
+    char *id, *owner;
+    char *environment;                        /* "default" */
+    char *network, *env, *labels;             /* the last two JSON objects */
+    uint64_t workspace;                       /* number of its image (wire/workspace.h) */
+    uint64_t bytes, first_bytes, disk_bytes;  /* quota now and when made; on the disk */
+    int64_t created_ms, used_ms;              /* since 1970 */
+    int64_t idle_s, idle_ttl_s, ttl_s;        /* -1: never */
+    uint64_t memory_mb, processes, cpu_milli; /* 0: global */
+    uint32_t last_process;                    /* id of the last process that was started */
+};
+void session_record_finish(struct session_record *r);
+
+/* ERR_EXISTS.  r->workspace is set to a number that was never used. */
+int store_session_add(struct store *s, struct session_record *r, struct err *e);
+/* All but id, owner, environment and created_ms. */
+int store_session_update(struct store *s, const struct session_record *r, struct err *e);
+int store_session_remove(struct store *s, const char *id, struct err *e);
+/* In order of creation.  The callback may stop by returning non-zero. */
+int store_sessions(struct store *s, int (*each)(void *data, const struct session_record *r),
+                   void *data, struct err *e);
+/* A number for a workspace that was never used. */
+int store_workspace_number(struct store *s, uint64_t *ret, struct err *e);
+
+struct snapshot_record {
+    char *id, *owner, *session, *name, *environment;
+    uint64_t workspace, bytes, first_bytes, disk_bytes;
+    int64_t created_ms;
+};
+void snapshot_record_finish(struct snapshot_record *r);
+int store_snapshot_add(struct store *s, const struct snapshot_record *r, struct err *e);
+int store_snapshot_remove(struct store *s, const char *id, struct err *e);
+int store_snapshots(struct store *s, int (*each)(void *data, const struct snapshot_record *r),
+                    void *data, struct err *e);
