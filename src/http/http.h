@@ -27,8 +27,8 @@ typedef void http_handler(struct http_request *r, void *data);
  * (0: none). A larger one is answered with 413 and the connection closed, before it is read. */
 typedef size_t http_body_limit(const char *method, const char *path, void *data);
 
-/* Whether the body of this request goes to the handler piece by piece: it is then called at the end of
- * the headers and reads the body with http_body_read (http/body.h). */
+/* Whether the body of this request goes to the handler piece by piece: it is then called at the end
+ * of the headers and reads the body with http_body_read (http/body.h). */
 typedef bool http_streams_body(const char *method, const char *path, void *data);
 
 /* Builds the JSON body of an error that the HTTP layer itself finds (400, 413, 414, 431, 503...);

@@ -50,15 +50,13 @@ struct session_head {
     uint32_t id;
 };
 
-#define SESSION_TERMINAL                                                                           \
-    (1u << 0) /* a PTY of its own is its terminal and its stdin, stdout, stderr */
-#define SESSION_SCRIPT (1u << 1) /* `script` (absolute) is written first, from the descriptor */
-#define SESSION_TEMPORARY                                                                          \
-    (1u << 2) /* and removed, with its directory, when the process has ended */
+/* Flags of session_exec and session_run. */
+#define SESSION_TERMINAL   (1u << 0) /* a PTY of its own is its stdin, stdout and stderr */
+#define SESSION_SCRIPT     (1u << 1) /* `script` (absolute) is written first */
+#define SESSION_TEMPORARY  (1u << 2) /* and removed, with its directory, when the process ends */
 #define SESSION_FOREGROUND (1u << 3) /* what it leaves behind ends with it */
-* /
 
-    struct session_exec {
+struct session_exec {
     uint32_t flags;
     uint32_t nargv; /* at least 1; argv[0] without a slash is looked for on the PATH of env */
     uint32_t nenv;
