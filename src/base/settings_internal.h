@@ -9,8 +9,8 @@
 #include "base/settings.h"
 
 #define SETTINGS_MAX         128 /* rows of the table; a static assertion holds it */
-#define SETTINGS_FLAG_BYTES  32 /* longest flag name with its NUL */
-#define SETTINGS_VALUE_BYTES 32 /* a formatted number with its unit and NUL */
+#define SETTINGS_FLAG_BYTES  32  /* longest flag name with its NUL */
+#define SETTINGS_VALUE_BYTES 32  /* a formatted number with its unit and NUL */
 
 enum setting_type {
     SETTING_STRING, /* min and max bound its length */
