@@ -52,9 +52,10 @@
 #define LIMIT_SESSION_PROCESSES 128 /* started by clients, in one session, at once */
 #define LIMIT_SESSION_TERMINALS 16  /* of them with a terminal: devpts is mounted with as many */
 #define LIMIT_PROCESS_OUTPUT                                                                       \
-    (1u << 20)                   /* bytes of each stream that are kept for who listens later */
-#define LIMIT_PROCESSES_KEPT 256 /* records of processes in one session, the ended ones included   \
-                                  */
+    (1u << 20) /* bytes of each stream that are kept for who listens later */
+#define LIMIT_PROCESSES_KEPT                                                                       \
+    256 /* records of processes in one session, the ended ones included                            \
+         */
 #define LIMIT_STREAM_LAG        (256u << 10) /* bytes that a foreground process may be ahead */
 #define LIMIT_FILE_ENTRIES      10000        /* of one listing or search */
 #define LIMIT_FILE_TREE_DEPTH   64           /* directories beneath each other that a call walks */
