@@ -15,8 +15,8 @@ def document():
 
 
 def routes():
-    """(method, path, flags) of each row of the table in src/api/router.c."""
-    source = (ROOT / "src/api/router.c").read_text(encoding="utf-8")
+    """(method, path, flags) of each row of the table in src/api/routes.c."""
+    source = (ROOT / "src/api/routes.c").read_text(encoding="utf-8")
     table = re.search(r"const struct route api_routes\[\] = \{(.*?)\n\};", source, re.S).group(1)
     rows = re.findall(r'\{"(\w+)", "([^"]+)", \w+, ([^}]+)\}', table)
     assert len(rows) == table.count('{"')

@@ -69,6 +69,11 @@ void api_use_environments(struct api *api, struct environment_service *environme
     api->environments = environments;
 }
 
+void api_use_sessions(struct api *api, struct session_service *sessions)
+{
+    api->sessions = sessions;
+}
+
 void api_destroy(struct api *api)
 {
     if (!api)
@@ -92,6 +97,11 @@ void api_handle(struct http_request *r, void *api)
 size_t api_body_limit(const char *method, const char *path, void *api)
 {
     return router_body_limit(api, method, path);
+}
+
+bool api_streams_body(const char *method, const char *path, void *api)
+{
+    return router_streams_body(method, path);
 }
 
 void api_error_body(int status, struct buf *out, void *api)

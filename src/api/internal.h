@@ -14,12 +14,14 @@ struct environment_service;
 struct execute_service;
 struct http_request;
 struct keys;
+struct session_service;
 
 struct api {
     uv_loop_t *loop;
     struct engine *engine;
     struct execute_service *execute;
     struct environment_service *environments;
+    struct session_service *sessions;
     struct keys *keys;
     struct docs *docs;
     struct request_rules rules;
@@ -29,27 +31,32 @@ struct api {
 /* What the router found out about a request; lives as long as the handler's call. */
 struct call {
     const char *client; /* whose turn its work uses */
-    const char *name;   /* what stands in the path for {name}: any text, hostile; else NULL */
+    const char *owner;  /* whose sessions it may see: the key's id, "" where no keys are needed */
+    const char *name; /* what stands in the path for the first {...}: any text, hostile; or NULL */
+    const char *rest; /* the same for the second one */
 };
 typedef void api_handler(struct api *api, struct http_request *r, const struct call *call);
 
 #define ROUTE_OPEN   (1u << 0) /* needs no key */
 #define ROUTE_BODY   (1u << 1) /* a run's inputs: up to MAX_BODY_SIZE */
 #define ROUTE_CODE   (1u << 2) /* a text of at most MAX_CODE_LENGTH characters */
-#define ROUTE_TREE   (1u << 3) /* `path` is a prefix, or its {name} holds slashes too */
+#define ROUTE_TREE   (1u << 3) /* `path` is a prefix, or its last {...} holds slashes too */
 #define ROUTE_SCRIPT (1u << 4) /* a setup script */
+#define ROUTE_STREAM (1u << 5) /* the body comes piece by piece (http/body.h), however long */
+#define ROUTE_SOCKET (1u << 6) /* a WebSocket, whose key may be a subprotocol */
 
 struct route {
     const char *method;
-    const char *path; /* may hold {name}: one segment that is not empty */
+    const char *path; /* may hold two {...}: each a segment that is not empty */
     api_handler *handle;
     unsigned flags;
 };
-/* Every route there is; the last one has no method. */
+/* Every route there is (routes.c); the last one has no method. */
 extern const struct route api_routes[];
 
 void router_handle(struct api *api, struct http_request *r);
 size_t router_body_limit(const struct api *api, const char *method, const char *path);
+bool router_streams_body(const char *method, const char *path);
 
 /* -- offload.c */
 /* Calls `work` and then `done` with `data`: at once for small jobs, else `work` on the thread pool

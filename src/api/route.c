@@ -4,32 +4,34 @@
 
 #include <string.h>
 
-#define PLACEHOLDER "{name}"
-
-static bool text_matches(const char *pattern, bool tree, const char *path, size_t len)
+/* Length of what stands at `path` for a {...}: up to the next slash, or (`all`) to the end. */
+static size_t name_length(const char *path, size_t len, bool all)
 {
-    size_t n = strlen(pattern);
-    if (tree)
-        return len > n && memcmp(pattern, path, n) == 0;
-    return len == n && memcmp(pattern, path, n) == 0;
+    const char *slash = all ? NULL : memchr(path, '/', len);
+    return slash ? (size_t)(slash - path) : len;
 }
 
 bool route_matches(const char *pattern, bool tree, const char *path, size_t len,
-                   struct route_name *ret)
+                   struct route_name ret[static ROUTE_NAMES])
 {
-    *ret = (struct route_name){0};
-    const char *name = strchr(pattern, '{');
-    if (!name)
-        return text_matches(pattern, tree, path, len);
-    size_t before = (size_t)(name - pattern);
-    const char *after = name + strlen(PLACEHOLDER);
-    size_t rest = strlen(after);
-    if (len <= before + rest || memcmp(pattern, path, before) != 0 ||
-        memcmp(path + len - rest, after, rest) != 0)
-        return false;
-    size_t n = len - before - rest;
-    if (!tree && memchr(path + before, '/', n))
-        return false;
-    *ret = (struct route_name){path + before, n};
-    return true;
+    size_t n = 0;
+    memset(ret, 0, ROUTE_NAMES * sizeof *ret);
+    while (*pattern) {
+        size_t text = strcspn(pattern, "{");
+        if (len < text || memcmp(pattern, path, text) != 0)
+            return false;
+        pattern += text;
+        path += text;
+        len -= text;
+        if (!*pattern)
+            return tree ? len > 0 : len == 0;
+        pattern = strchr(pattern, '}') + 1;
+        size_t name = name_length(path, len, tree && !*pattern);
+        if (name == 0 || n == ROUTE_NAMES)
+            return false;
+        ret[n++] = (struct route_name){path, name};
+        path += name;
+        len -= name;
+    }
+    return len == 0;
 }

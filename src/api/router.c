@@ -3,6 +3,7 @@
  * Runs in the server's loop thread; method, path and headers are hostile.  Whatever is answered
  * through here may be read by a page of any origin, but never with that page's cookies: there is no
  * Allow-Credentials. */
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,45 +11,23 @@
 #include "api/internal.h"
 #include "api/keys.h"
 #include "api/route.h"
+#include "api/subprotocol.h"
 #include "http/http.h"
 
 #define SMALL_BODY     65536 /* where no body is expected: enough to answer 404 or 405, not 413 */
 #define SCRIPT_BODY    (256 << 10) /* a setup script, each character as two escapes */
-#define NAME_SIZE      1024        /* of a name in a path; none that exists is as long */
+#define NAME_SIZE      1024        /* of a name within a path; none that exists is as long */
 #define CODE_OVERHEAD  16384       /* beside the code */
 #define CHARACTER_MAX  12          /* bytes of one character in JSON, as two escapes */
 #define PREFLIGHT_LIST "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-
-const struct route api_routes[] = {
-    {"GET", "/", root_get, 0},
-    {"GET", "/version", version_get, 0},
-    {"GET", "/health", health_get, ROUTE_OPEN},
-    {"GET", "/docs", docs_get, ROUTE_OPEN},
-    {"GET", "/redoc", redoc_get, ROUTE_OPEN},
-    {"GET", "/openapi.json", openapi_get, ROUTE_OPEN},
-    {"GET", "/web/", web_get, ROUTE_OPEN | ROUTE_TREE},
-    {"POST", "/execute", execute_post, ROUTE_BODY},
-    {"POST", "/execute-with-environment", execute_with_environment_post, ROUTE_BODY},
-    {"POST", "/policy/check", policy_check_post, ROUTE_CODE},
-    {"POST", "/environments", environments_post, ROUTE_SCRIPT},
-    {"GET", "/environments", environments_get, 0},
-    {"GET", "/environments/{name}", environment_get_one, 0},
-    {"PATCH", "/environments/{name}", environment_patch_one, 0},
-    {"DELETE", "/environments/{name}", environment_delete_one, 0},
-    {"POST", "/environments/{name}/rebuild", environment_rebuild_post, 0},
-    {"GET", "/environments/{name}/packages", environment_packages_get, 0},
-    {"GET", "/environments/{name}/logs", environment_logs_get, 0},
-    {"GET", "/images", images_get, 0},
-    {"POST", "/images/gc", images_gc_post, 0},
-    {"POST", "/images/import", images_import_post, 0},
-    {"DELETE", "/images/{name}", image_delete, ROUTE_TREE},
-    {0},
-};
+#define EXPOSED_LIST                                                                               \
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Last-Modified, Preference-Applied, " \
+    "Retry-After"
 
 static bool route_has_path(const struct route *route, const char *path, size_t len)
 {
-    struct route_name ignored;
-    return route_matches(route->path, route->flags & ROUTE_TREE, path, len, &ignored);
+    struct route_name ignored[ROUTE_NAMES];
+    return route_matches(route->path, route->flags & ROUTE_TREE, path, len, ignored);
 }
 
 /* The first route with this path, whatever its method; NULL for none. */
@@ -61,12 +40,13 @@ static const struct route *find_path(const char *path, size_t len)
     return NULL;
 }
 
-static const struct route *find_route(const char *method, const char *path, struct route_name *name)
+static const struct route *find_route(const char *method, const char *path,
+                                      struct route_name names[static ROUTE_NAMES])
 {
     size_t len = strlen(path);
     for (const struct route *route = api_routes; route->method; route++) {
         if (strcmp(route->method, method) == 0 &&
-            route_matches(route->path, route->flags & ROUTE_TREE, path, len, name))
+            route_matches(route->path, route->flags & ROUTE_TREE, path, len, names))
             return route;
     }
     return NULL;
@@ -74,15 +54,24 @@ static const struct route *find_route(const char *method, const char *path, stru
 
 size_t router_body_limit(const struct api *api, const char *method, const char *path)
 {
-    struct route_name ignored;
-    const struct route *route = find_route(method, path, &ignored);
+    struct route_name ignored[ROUTE_NAMES];
+    const struct route *route = find_route(method, path, ignored);
     if (route && route->flags & ROUTE_BODY)
         return api->rules.body_max;
     if (route && route->flags & ROUTE_SCRIPT)
         return SCRIPT_BODY;
     if (route && route->flags & ROUTE_CODE)
         return api->rules.code_chars_max * CHARACTER_MAX + CODE_OVERHEAD;
+    if (route && route->flags & ROUTE_STREAM)
+        return SIZE_MAX;
     return SMALL_BODY;
+}
+
+bool router_streams_body(const char *method, const char *path)
+{
+    struct route_name ignored[ROUTE_NAMES];
+    const struct route *route = find_route(method, path, ignored);
+    return route && route->flags & ROUTE_STREAM;
 }
 
 /* -- answers that no resource gives -- */
@@ -153,30 +142,55 @@ static void reply_no_route(struct http_request *r, const char *path)
     error_reply_str(r, 404, "Not Found");
 }
 
+/* Whether the caller may use the route; `client` becomes the id of the key. */
+static bool is_allowed(struct api *api, struct http_request *r, const struct route *route,
+                       char client[static KEY_ID_SIZE])
+{
+    const char *authorization = http_header(r, "Authorization");
+    if (!keys_required(api->keys) || route->flags & ROUTE_OPEN ||
+        keys_accept(api->keys, authorization, http_header(r, "X-Api-Key"), client))
+        return true;
+    char key[SUBPROTOCOL_KEY_MAX];
+    return route->flags & ROUTE_SOCKET &&
+           subprotocol_key(http_header(r, "Sec-WebSocket-Protocol"), key) &&
+           keys_accept(api->keys, NULL, key, client);
+}
+
+/* The part of a path as a string: it where it ends the path, else a copy in `space`. */
+static const char *name_text(struct route_name name, char space[static NAME_SIZE])
+{
+    if (!name.at || !name.at[name.len])
+        return name.at;
+    snprintf(space, NAME_SIZE, "%.*s", (int)name.len, name.at);
+    return space;
+}
+
 void router_handle(struct api *api, struct http_request *r)
 {
     http_add_header(r, "Access-Control-Allow-Origin", "*");
+    http_add_header(r, "Access-Control-Expose-Headers", EXPOSED_LIST);
     http_add_header(r, "X-Content-Type-Options", "nosniff");
     if (is_preflight(r)) {
         reply_preflight(r);
         return;
     }
-    struct route_name found;
-    const struct route *route = find_route(http_method(r), http_path(r), &found);
+    struct route_name found[ROUTE_NAMES];
+    const struct route *route = find_route(http_method(r), http_path(r), found);
     if (!route) {
         reply_no_route(r, http_path(r));
         return;
     }
-    char client[64], name[NAME_SIZE];
+    char client[64], name[NAME_SIZE], rest[NAME_SIZE];
     snprintf(client, sizeof client, "%s", http_peer(r));
-    if (keys_required(api->keys) && !(route->flags & ROUTE_OPEN) &&
-        !keys_accept(api->keys, http_header(r, "Authorization"), http_header(r, "X-Api-Key"),
-                     client)) {
+    if (!is_allowed(api, r, route, client)) {
         error_reply_unauthorized(r);
         return;
     }
-    if (found.at)
-        snprintf(name, sizeof name, "%.*s", (int)found.len, found.at);
-    const struct call call = {.client = client, .name = found.at ? name : NULL};
+    const struct call call = {
+        .client = client,
+        .owner = keys_required(api->keys) ? client : "",
+        .name = name_text(found[0], name),
+        .rest = name_text(found[1], rest),
+    };
     route->handle(api, r, &call);
 }

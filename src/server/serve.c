@@ -217,6 +217,7 @@ static int start_http(struct server *s, struct err *e)
                                  .body_budget = (size_t)s->settings.body_budget,
                                  .handler = api_handle,
                                  .body_limit = api_body_limit,
+                                 .streams_body = api_streams_body,
                                  .error_body = api_error_body,
                                  .data = s->api};
 
