@@ -21,13 +21,13 @@
 
 enum file_op {
     FILE_STAT = 1, /* path -> FILE_INFO.  The last link is not followed */
-    FILE_LIST,  /* path (directory), RECURSIVE, limit -> FILE_INFO for each (name relative to path)
-                 */
-    FILE_READ,  /* path (regular), offset, size (at most) -> FILE_INFO, FILE_BYTES, raw bytes: never
-                   more than FILE_BYTES says; fewer, and then an END with an error, if it shrinks */
-    FILE_WRITE, /* path, size or FILE_UNTIL_END (the server shuts its side down), mode, EXCLUSIVE,
-                   PARENTS; raw bytes follow from the server -> FILE_INFO.  Fewer bytes than `size`:
-                   nothing is changed */
+    FILE_LIST,   /* path (directory), RECURSIVE, limit -> FILE_INFO for each (name relative to path)
+                  */
+    FILE_READ,   /* path (regular), offset, size (at most) -> FILE_INFO, FILE_BYTES, raw bytes, END.
+                    If the file shrinks meanwhile the stream ends before all of them, without END */
+    FILE_WRITE,  /* path, size or FILE_UNTIL_END (the server shuts its side down), mode, EXCLUSIVE,
+                    PARENTS; raw bytes follow from the server -> FILE_INFO.  Fewer bytes than `size`:
+                    nothing is changed */
     FILE_APPEND, /* the same, to the end of an existing or new file; each piece that is there stays
                   */
     FILE_PATCH,  /* the same, over an existing file from `offset` on, in place */
@@ -39,8 +39,8 @@ enum file_op {
     FILE_SEARCH, /* path, other = text to find in files, or a pattern of names (flag NAMES), limit
                     -> FILE_MATCH for each */
     FILE_PACK,   /* path -> FILE_BYTES with size FILE_UNTIL_END, then chunks: a tar archive */
-    FILE_UNPACK, /* path (directory), a tar archive follows (FILE_UNTIL_END) -> FILE_INFO for each
-                  */
+    FILE_UNPACK, /* path (directory), a tar archive follows (FILE_UNTIL_END), PARENTS -> FILE_INFO
+                    for each.  What was unpacked before an error stays */
     FILE_WATCH,  /* path, RECURSIVE -> FILE_INFO of path once it watches, FILE_EVENT for each change
                   */
     FILE_PROCESSES, /* -> FILE_PROCESS for each process of the sandbox */
@@ -59,7 +59,8 @@ struct session_file {
     uint32_t op; /* enum file_op */
     uint32_t flags;
     uint64_t offset, size;
-    uint32_t mode;  /* 0: 0644, of directories 0755 */
+    uint32_t mode;  /* 0: 0644, or what the file that is replaced has; of directories 0755.  CHMOD
+                       takes it as it is */
     uint32_t limit; /* entries or matches at most, 0: the named limit */
 };
 #define SESSION_FILE_STRINGS 2 /* path, other: relative to the workspace; "" is the workspace */
@@ -72,7 +73,7 @@ enum file_frame {
     FILE_EVENT,   /* file_event, then the name; of a move then NUL and the new name */
     FILE_PROCESS, /* file_process, then argv joined by blanks (cut) */
     FILE_STORAGE, /* file_storage */
-    FILE_END,     /* file_end, then text for people ("" when error is 0) */
+    FILE_END, /* file_end, then text for people; with error 0 it says what was left out, if any */
 };
 
 enum file_type { TYPE_FILE = 1, TYPE_DIRECTORY, TYPE_LINK, TYPE_OTHER };
@@ -137,3 +138,8 @@ struct file_message {
 
 /* Reads one frame.  Returns the number of bytes it took, 0 if more input is needed, -1 and e. */
 long file_parse(const char *data, size_t len, struct file_message *ret, struct err *e);
+
+/* Bytes of the struct that a frame of this type begins with; 0: there is no such type. */
+size_t file_fixed_size(uint32_t type);
+/* Fills a header for a payload of `len` bytes. */
+void file_header(char out[static FILE_HEADER], enum file_frame type, size_t len);
