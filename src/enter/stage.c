@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "wire/session.h"
 
 #define STAGE_TMPFS    "mode=0755,size=256k,nr_inodes=128"
 #define SKELETON_TMPFS "mode=0755,size=256k,nr_inodes=128,uid=%u,gid=%u"
@@ -150,6 +151,7 @@ int stage_make(const struct stage_config *config, struct err *e)
     if (dir < 0 || here < 0 || fchdir(dir) < 0)
         return err_set(e, ERR_INTERNAL, errno, "stage: open %s", config->dir);
     if (make_tree(dir, e) == 0 && make_work_dir(dir, config->work_dir, e) == 0 &&
+        make_work_dir(dir, SESSION_WORK_DIR, e) == 0 &&
         bind_read_only(config->system, "usr", "usr", e) == 0 &&
         bind_read_only(config->system, "etc", "etc", e) == 0 &&
         bind_read_only(config->runtime, ".", "opt/dunlin", e) == 0 &&
@@ -193,6 +195,7 @@ static int make_skeleton(int dir, const struct stage_skeleton *k, struct err *e)
             return -1;
     }
     if (make_directory(dir, "tmp", 01777, e) < 0 || make_work_dir(dir, k->work_dir, e) < 0 ||
+        make_work_dir(dir, SESSION_WORK_DIR, e) < 0 ||
         make_file(dir, "etc/resolv.conf", k->resolv, e) < 0 ||
         make_file(dir, "etc/hosts", k->hosts, e) < 0 ||
         make_file(dir, "etc/hostname", "sandbox\n", e) < 0)
