@@ -21,7 +21,7 @@ import descriptors
 
 RUN, BUILD, TOOL = range(3)  # enum spawn_nest_kind
 COLD, WARM = range(2)  # enum spawn_kind
-NEST_BUILD, NEST_PING = 1, 2
+NEST_BUILD, NEST_PING, NEST_JOIN = 1, 2, 3
 JOB, FILE, STDIN, GO = range(1, 5)
 READY, FAILED, BAD_FILE, REFUSED, EXIT, OUTPUT, SKIPPED, DONE, MODULES = range(16, 25)
 JOB_CHANGED, JOB_RUNNER = 2, 4
@@ -125,7 +125,7 @@ class Nest:
         check(libc.unshare(NEW_NS), "unshare")
         mount(None, "/", None, 0x44000)  # MS_REC | MS_PRIVATE
         mount("skeleton", skeleton, "tmpfs", 0, "mode=0755")
-        for name in ("proc", "dev", "tmp", "sandbox", "opt", "opt/dunlin", "run", "image"):
+        for name in ("proc", "dev", "tmp", "sandbox", "opt", "opt/dunlin", "run", "image", "workspace"):
             os.mkdir(os.path.join(skeleton, name))
             os.chown(os.path.join(skeleton, name), FIRST_ID, FIRST_ID)
         os.chmod(os.path.join(skeleton, "tmp"), 0o1777)

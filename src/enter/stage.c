@@ -96,7 +96,7 @@ static int make_tree(int dir, struct err *e)
     return make_devices(dev, e);
 }
 
-/* Makes each component of an absolute path beneath dir. */
+/* Makes each component of an absolute path beneath dir; those that are there stay as they are. */
 static int make_work_dir(int dir, const char *path, struct err *e)
 {
     char part[256];
@@ -203,7 +203,8 @@ static int make_skeleton(int dir, const struct stage_skeleton *k, struct err *e)
     /* A run may write to /tmp only, and some programs insist on the other. */
     if (k->kind == SPAWN_NEST_RUN &&
         (make_directory(dir, "var", 0755, e) < 0 ||
-         make_links(dir, &(struct stage_link){"/tmp", "var/tmp"}, 1, e) < 0))
+         make_links(dir, &(struct stage_link){"/tmp", "var/tmp"}, 1, e) < 0 ||
+         make_work_dir(dir, SESSION_WORK_DIR, e) < 0))
         return -1;
     if (k->kind == SPAWN_NEST_TOOL &&
         (make_directory(dir, "image", 0755, e) < 0 || make_file(dir, "input", "", e) < 0))
