@@ -26,6 +26,7 @@
 #include "enter/confine.h"
 #include "enter/sys.h"
 #include "wire/nest.h"
+#include "wire/session.h"
 #include "wire/spawn.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -233,7 +234,8 @@ static void receive_call(void)
         n = sys(SYS_recvmsg, ZYGOTE_SOCK, &msg, 0);
     while (n == EINTR_ANSWER);
     cmsg = CMSG_FIRSTHDR(&msg);
-    if (n != (long)sizeof call.join || call.join.groups > NEST_GROUPS_MAX || cmsg == NULL ||
+    if (n != (long)sizeof call.join || call.join.groups > NEST_GROUPS_MAX ||
+        call.join.session > 1 || cmsg == NULL ||
         cmsg->cmsg_len != CMSG_LEN(NEST_JOIN_FDS(call.join.groups) * sizeof(int)))
         leave(0);
     for (uint32_t i = 0; i < NEST_JOIN_FDS(call.join.groups); i++)
@@ -325,8 +327,8 @@ EXPORT void dunlin_prefault(const struct range *ranges, size_t n)
 }
 
 /* Serves the builder until it goes away; does not return in the zygote.  Returns once in each
- * child: fully locked in, inside its sandbox, with stdout and stderr connected.  The result is the
- * descriptor of the job socket. */
+ * child: fully locked in, inside its sandbox, with stdout and stderr connected, in work_dir, or in
+ * a session in SESSION_WORK_DIR.  The result is the descriptor of the job socket. */
 EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *filter,
                         unsigned filter_len, const char *work_dir);
 EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *filter,
@@ -347,6 +349,8 @@ EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *fil
             close_call();
         }
     }
+    if (call.join.session == 1)
+        c.work_dir = SESSION_WORK_DIR;
     c.stdio[1] = call.fds[FD_OUT];
     c.stdio[2] = call.fds[FD_ERR];
     c.keep_fd = call.fds[FD_JOB];

@@ -79,36 +79,53 @@ int fd_write_all(int fd, const void *data, size_t len, struct err *e)
     return 0;
 }
 
-int fd_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, struct err *e)
+struct message {
+    const void *data;
+    size_t len;
+    const int *fds;
+    size_t nfds;
+};
+
+static int send_message(int sock, const struct message *m, int flags, struct err *e)
 {
     /* An empty message would look like the end of the connection to the receiver. */
-    if (len == 0)
+    if (m->len == 0)
         return err_set(e, ERR_INVALID, EINVAL, "send an empty message");
-    if (nfds > FD_PASS_MAX)
-        return err_set(e, ERR_INVALID, EINVAL, "send %zu descriptors", nfds);
+    if (m->nfds > FD_PASS_MAX)
+        return err_set(e, ERR_INVALID, EINVAL, "send %zu descriptors", m->nfds);
 
     union control control = {0};
-    struct iovec iov = {.iov_base = (void *)data, .iov_len = len};
+    struct iovec iov = {.iov_base = (void *)m->data, .iov_len = m->len};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    if (nfds > 0) {
+    if (m->nfds > 0) {
         msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+        msg.msg_controllen = CMSG_SPACE(sizeof(int) * m->nfds);
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-        memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+        c->cmsg_len = CMSG_LEN(sizeof(int) * m->nfds);
+        memcpy(CMSG_DATA(c), m->fds, sizeof(int) * m->nfds);
     }
 
     ssize_t n;
     do {
-        n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+        n = sendmsg(sock, &msg, MSG_NOSIGNAL | flags);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return err_set(e, code_of(errno), errno, "send a message");
-    if ((size_t)n != len)
-        return err_set(e, ERR_INTERNAL, EMSGSIZE, "sent %zd of %zu bytes", n, len);
+    if ((size_t)n != m->len)
+        return err_set(e, ERR_INTERNAL, EMSGSIZE, "sent %zd of %zu bytes", n, m->len);
     return 0;
+}
+
+int fd_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, struct err *e)
+{
+    return send_message(sock, &(struct message){data, len, fds, nfds}, 0, e);
+}
+
+int fd_try_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, struct err *e)
+{
+    return send_message(sock, &(struct message){data, len, fds, nfds}, MSG_DONTWAIT, e);
 }
 
 static void close_received(struct fd_set_received *got)

@@ -23,6 +23,9 @@ int fd_write_all(int fd, const void *data, size_t len, struct err *e);
  * the caller's. 0, or -1 (errno kept in e->errnum, EAGAIN included). */
 int fd_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, struct err *e);
 
+/* The same, but never waits for room: EAGAIN then. */
+int fd_try_send(int sock, const void *data, size_t len, const int *fds, size_t nfds, struct err *e);
+
 /* Receives one message of at most `cap` bytes and at most `max_fds` descriptors (stored in fds,
  * O_CLOEXEC, owned by the caller).  Returns the number of bytes (0: the peer closed), or -1.  A
  * truncated message or surplus descriptors are an error, and what came is closed. */

@@ -119,7 +119,7 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
 /* Asks the zygote for a child.  *job and *status become our ends. */
 static int call_zygote(const struct build *b, struct job_start *start, struct err *e)
 {
-    struct nest_join join = {.groups = b->request->groups};
+    struct nest_join join = {.groups = b->request->groups, .session = 0};
     _cleanup_fd_ int self = (int)syscall(SYS_pidfd_open, 1, 0);
     _cleanup_fd_ int job = start->job_peer;
     _cleanup_fd_ int status = -1;

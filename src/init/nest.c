@@ -77,6 +77,30 @@ static void do_build(struct nest *nest, const struct nest_request *req, const in
     reply(nest, &r, pidfd);
 }
 
+/* Says on a join's status descriptor, as its middle process would, that there will be none.  Only
+ * the server reads there, and an end without a word means the same. */
+static void refuse_join(int status, int error)
+{
+    struct nest_status refusal = {.error = error};
+
+    if (write(status, &refusal, sizeof refusal) != sizeof refusal)
+        return;
+}
+
+/* Hands a sandbox that is there to the zygote.  Nothing is asked of that sandbox, and the zygote,
+ * which may be hostile and stand still, is not waited for. */
+static void do_join(struct nest *nest, const struct nest_request *req, const int *fds)
+{
+    struct nest_join join = {.groups = req->groups, .session = 1};
+    int state = nest->is_warm ? zygotes_state(nest) : ENOENT;
+    int zygote = state == 0 ? zygotes_take(&nest->zygotes) : -1;
+
+    if (zygote < 0)
+        refuse_join(fds[NEST_JOIN_STATUS], state == 0 ? EAGAIN : state);
+    else if (fd_try_send(zygote, &join, sizeof join, fds, NEST_JOIN_FDS(join.groups), NULL) < 0)
+        refuse_join(fds[NEST_JOIN_STATUS], EAGAIN);
+}
+
 static bool is_possible(const struct nest *nest, const struct nest_request *req)
 {
     /* A run is never warm and root, nor ever in the host's network. */
@@ -88,7 +112,7 @@ static bool is_possible(const struct nest *nest, const struct nest_request *req)
 static void do_request(struct nest *nest)
 {
     struct nest_request req;
-    int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)];
+    int fds[NEST_JOIN_FDS(NEST_GROUPS_MAX)];
     size_t nfds = 0;
     ssize_t n =
         fd_recv(nest->spawner, &req, sizeof req, fds, sizeof fds / sizeof fds[0], &nfds, NULL);
@@ -102,6 +126,9 @@ static void do_request(struct nest *nest)
     } else if (req.op == NEST_BUILD && is_possible(nest, &req) &&
                nfds == NEST_BUILD_FDS(req.groups)) {
         do_build(nest, &req, fds);
+    } else if (req.op == NEST_JOIN && !nest_builds(nest) && req.groups <= NEST_GROUPS_MAX &&
+               nfds == NEST_JOIN_FDS(req.groups)) {
+        do_join(nest, &req, fds);
     } else {
         _exit(1);
     }

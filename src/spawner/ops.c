@@ -110,6 +110,32 @@ static int do_usage(struct spawner *s, const struct spawn_request *req, int fd)
     return ops_answer(s, &reply);
 }
 
+/* What may just have happened to a slot that the server knows as open. */
+static int why_not_open(const struct slot *slot)
+{
+    return slot->state == SLOT_OPENING ? EAGAIN : slot->state == SLOT_OPEN ? 0 : ESRCH;
+}
+
+static int do_join(struct spawner *s, const struct spawn_request *req, int fd)
+{
+    struct spawn_reply reply = about_slot(s, req);
+    int fds[SPAWN_JOIN_FDS];
+    struct err e = {0};
+    int r;
+
+    reply.error = why_not_open(&s->slots[req->slot]);
+    if (reply.error == 0 && slot_join(s, req->slot, fds, &e) < 0) {
+        reply.error = errno_of(&e);
+        spawner_say("join: %s", e.text);
+    }
+    if (reply.error != 0)
+        return ops_answer(s, &reply);
+    r = answer(s, &reply, fds, SPAWN_JOIN_FDS);
+    for (int i = 0; i < SPAWN_JOIN_FDS; i++)
+        fd_close(&fds[i]);
+    return r;
+}
+
 static int do_close(struct spawner *s, const struct spawn_request *req, int fd)
 {
     slot_close(s, req->slot);
@@ -154,6 +180,13 @@ static bool may_start(const struct spawner *s, const struct spawn_request *req)
     return names_slot(s, req) && !s->slots[req->slot].starting;
 }
 
+/* Only where there is a zygote: a group is lent to nobody else. */
+static bool may_join(const struct spawner *s, const struct spawn_request *req)
+{
+    return names_slot(s, req) && s->slots[req->slot].nest_kind == SPAWN_NEST_RUN &&
+           s->nests[s->slots[req->slot].nest].make.warm == 1;
+}
+
 /* What may be asked, and when. */
 static const struct {
     int (*handler)(struct spawner *s, const struct spawn_request *req, int fd);
@@ -170,6 +203,7 @@ static const struct {
     [SPAWN_LAYER_REMOVE] = {work_on_layer, work_permits_layer},
     [SPAWN_LAYER_NEXT] = {work_on_layer, work_permits_layer},
     [SPAWN_INPUT_REMOVE] = {work_on_layer, work_permits_layer},
+    [SPAWN_JOIN] = {do_join, may_join},
 };
 
 /* The list of modules for a zygote; a plain file, so that whoever reads it never waits. */

@@ -44,11 +44,11 @@ static int serve_op(enum spawn_op op, uint32_t slot)
 /* The reply; its descriptors are closed. */
 static struct spawn_reply heard(size_t want_fds)
 {
-    int fds[SPAWN_OPEN_FDS];
+    int fds[SPAWN_FDS_MAX];
     struct spawn_reply reply;
     size_t nfds;
 
-    assert_int_equal(fd_recv(test_server, &reply, sizeof reply, fds, SPAWN_OPEN_FDS, &nfds, NULL),
+    assert_int_equal(fd_recv(test_server, &reply, sizeof reply, fds, SPAWN_FDS_MAX, &nfds, NULL),
                      sizeof reply);
     assert_int_equal(nfds, want_fds);
     for (size_t i = 0; i < nfds; i++)
@@ -115,6 +115,71 @@ static void a_build_has_one_sandbox_at_a_time(void **state)
     slot_drain(&test_spawner);
     assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
     assert_int_equal(heard(SPAWN_OPEN_FDS).error, 0);
+}
+
+static struct nest_request told_to_nest(size_t want_fds)
+{
+    int fds[FD_PASS_MAX];
+    struct nest_request req;
+    size_t nfds;
+
+    assert_int_equal(fd_recv(test_nest, &req, sizeof req, fds, FD_PASS_MAX, &nfds, NULL),
+                     sizeof req);
+    assert_int_equal(nfds, want_fds);
+    for (size_t i = 0; i < nfds; i++)
+        close(fds[i]);
+    return req;
+}
+
+/* An open cold slot. */
+static void open_slot_zero(void)
+{
+    struct nest_reply built = {.op = NEST_BUILD};
+
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    heard(SPAWN_OPEN_FDS);
+    told_to_nest(NEST_BUILD_FDS(test_spawner.slots[0].group.nprocs));
+    assert_int_equal(slot_built(&test_spawner, 0, &built, eventfd(0, EFD_CLOEXEC)), 0);
+}
+
+static void a_join_lends_the_group_to_the_zygote(void **state)
+{
+    int before;
+
+    test_spawner.nests[0].make.warm = 1;
+    open_slot_zero();
+    assert_false(test_spawner.slots[0].lent);
+    before = count_open();
+    assert_int_equal(serve_op(SPAWN_JOIN, 0), 0);
+    assert_int_equal(heard(SPAWN_JOIN_FDS).error, 0);
+    assert_int_equal(told_to_nest(NEST_JOIN_FDS(test_spawner.slots[0].group.nprocs)).op, NEST_JOIN);
+    assert_true(test_spawner.slots[0].lent);
+    assert_int_equal(count_open(), before);
+}
+
+static void a_join_waits_for_its_nest_and_its_sandbox(void **state)
+{
+    test_spawner.nests[0].make.warm = 1;
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    heard(SPAWN_OPEN_FDS);
+    assert_int_equal(serve_op(SPAWN_JOIN, 0), 0);
+    assert_int_equal(heard(0).error, EAGAIN);
+    assert_int_equal(slot_built(&test_spawner, 0, &(struct nest_reply){.op = NEST_BUILD},
+                                eventfd(0, EFD_CLOEXEC)),
+                     0);
+    test_spawner.nests[0].pid = 0;
+    assert_int_equal(serve_op(SPAWN_JOIN, 0), 0);
+    assert_int_equal(heard(0).error, EAGAIN);
+    assert_false(test_spawner.slots[0].lent);
+    slot_died(&test_spawner, 0);
+    assert_int_equal(serve_op(SPAWN_JOIN, 0), 0);
+    assert_int_equal(heard(0).error, ESRCH);
+}
+
+static void a_join_where_there_is_no_zygote_is_the_end(void **state)
+{
+    open_slot_zero();
+    assert_int_equal(serve_op(SPAWN_JOIN, 0), -1);
 }
 
 static void start_puts_limits_in_force(void **state)
@@ -272,6 +337,9 @@ int main(void)
         TEST(open_is_refused_while_there_is_no_nest),
         TEST(open_is_refused_when_all_slots_are_in_use),
         TEST(a_build_has_one_sandbox_at_a_time),
+        TEST(a_join_lends_the_group_to_the_zygote),
+        TEST(a_join_waits_for_its_nest_and_its_sandbox),
+        TEST(a_join_where_there_is_no_zygote_is_the_end),
         TEST(start_puts_limits_in_force),
         TEST(start_beyond_a_ceiling_is_refused_and_changes_nothing),
         TEST(usage_reports_the_groups_counters),

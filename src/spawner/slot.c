@@ -166,6 +166,17 @@ static int make_channels(int *ours, int *theirs, struct err *e)
     return make_pipe(&ours[2], &theirs[2], e);
 }
 
+/* A message to a nest about a slot, with `fds` and then those of its group. */
+static int send_to_nest(struct spawner *s, uint32_t nest, struct nest_request *req, int *fds,
+                        size_t nfds, struct err *e)
+{
+    const struct cgroup *group = &s->slots[req->slot].group;
+
+    req->groups = group->nprocs;
+    memcpy(fds + nfds, group->procs, group->nprocs * sizeof(int));
+    return fd_send(s->nests[nest].sock, req, sizeof *req, fds, nfds + group->nprocs, e);
+}
+
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
                struct err *e)
 {
@@ -174,7 +185,6 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
                                  .slot = number,
                                  .kind = req->kind,
                                  .workspace_mb = s->config.defaults.workspace_mb,
-                                 .groups = slot->group.nprocs,
                                  .host_network =
                                      s->nests[req->nest].make.network == SPAWN_NETWORK_HOST};
     int fds[NEST_BUILD_FDS(NEST_GROUPS_MAX)] = {-1, -1, -1};
@@ -182,11 +192,8 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
 
     memset(ret_fds, -1, SPAWN_OPEN_FDS * sizeof(int));
     r = make_channels(ret_fds, fds, e);
-    if (r == 0) {
-        memcpy(fds + 3, slot->group.procs, build.groups * sizeof(int));
-        r = fd_send(s->nests[req->nest].sock, &build, sizeof build, fds,
-                    NEST_BUILD_FDS(build.groups), e);
-    }
+    if (r == 0)
+        r = send_to_nest(s, req->nest, &build, fds, NEST_BUILD_FDS(0), e);
     for (int i = 0; i < 3; i++) {
         fd_close(&fds[i]);
         if (r < 0)
@@ -202,6 +209,47 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
     slot->nest_kind = s->nests[req->nest].make.kind;
     slot->network = s->nests[req->nest].make.network;
     return 0;
+}
+
+/* ours[0..3] stay with the server; theirs[0..3] go to the zygote's child: as NEST_JOIN has them,
+ * without the pidfd. */
+static int make_join_channels(int *ours, int *theirs, struct err *e)
+{
+    int pair[2];
+
+    if (make_pipe(&ours[0], &theirs[0], e) < 0 || make_pipe(&ours[1], &theirs[1], e) < 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "socketpair");
+    ours[2] = pair[0];
+    theirs[2] = pair[1];
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "pipe");
+    ours[3] = pair[0];
+    theirs[3] = pair[1];
+    return 0;
+}
+
+int slot_join(struct spawner *s, uint32_t number, int *ret_fds, struct err *e)
+{
+    struct slot *slot = &s->slots[number];
+    struct nest_request join = {.op = NEST_JOIN, .slot = number};
+    int fds[NEST_JOIN_FDS(NEST_GROUPS_MAX)] = {slot->pidfd, -1, -1, -1, -1};
+    int r;
+
+    memset(ret_fds, -1, SPAWN_JOIN_FDS * sizeof(int));
+    if (s->nests[slot->nest].pid == 0)
+        return err_set(e, ERR_UNAVAILABLE, EAGAIN, "slot %u: its nest is gone", number);
+    slot->lent = true; /* before the zygote can have it */
+    r = make_join_channels(ret_fds, fds + 1, e);
+    if (r == 0)
+        r = send_to_nest(s, slot->nest, &join, fds, NEST_JOIN_FDS(0), e);
+    for (int i = 0; i < SPAWN_JOIN_FDS; i++) {
+        fd_close(&fds[1 + i]);
+        if (r < 0)
+            fd_close(&ret_fds[i]);
+    }
+    return r < 0 ? err_prefix(e, "slot %u: join", number) : 0;
 }
 
 /* Safe because: a pidfd names one process for ever; pid 1 of a pid namespace takes all of it along

@@ -16,6 +16,10 @@ bool slot_is_in(const struct spawner *s, uint32_t nest);
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
                struct err *e);
 
+/* Has the zygote's child join the sandbox of an open slot.  The SPAWN_JOIN_FDS descriptors for the
+ * server go to ret_fds (the caller's). */
+int slot_join(struct spawner *s, uint32_t number, int *ret_fds, struct err *e);
+
 /* A nest's answer; takes over pidfd.  -1 when it makes no sense: the nest is hostile. */
 int slot_built(struct spawner *s, uint32_t nest, const struct nest_reply *reply, int pidfd);
 

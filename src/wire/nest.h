@@ -18,10 +18,12 @@
 #define SANDBOX_UID_INIT 0
 #define SANDBOX_UID_RUN  1000
 
-enum nest_op { NEST_BUILD = 1, NEST_PING };
+enum nest_op { NEST_BUILD = 1, NEST_PING, NEST_JOIN };
 
 /* NEST_BUILD carries descriptors: control, stdout, stderr, then `groups` descriptors of
- * cgroup.procs files. */
+ * cgroup.procs files.  NEST_JOIN has the zygote's child join a sandbox that is there; it carries
+ * the descriptors of struct nest_join and is not answered: when no child can come, its status
+ * descriptor is told so. */
 struct nest_request {
     uint32_t op;
     uint32_t slot;
@@ -44,11 +46,14 @@ struct nest_reply {
  * pipe, then the groups. */
 struct nest_join {
     uint32_t groups;
+    uint32_t session; /* 1: the child is a session's and works in SESSION_WORK_DIR */
 };
 #define NEST_JOIN_FDS(groups) (5 + (groups))
+#define NEST_JOIN_STATUS      4 /* which of them is the status pipe */
 
 /* From the middle process (the run's parent) to init, once, when the run's main process is dead or
- * could not be made. */
+ * could not be made; or from the builder, when there is no zygote: EAGAIN, there may be one soon;
+ * ENOENT, this tree has none. */
 struct nest_status {
     int32_t error;       /* errno of the step that failed, or 0 */
     int32_t wait_status; /* as wait(2) gives it, when error == 0 */
