@@ -57,6 +57,7 @@ struct api *api_create(uv_loop_t *loop, const struct settings *settings, struct 
     }
     api->loop = loop;
     api->engine = engine;
+    api->settings = settings;
     if (create_parts(api, settings, web_dir, e) < 0) {
         api_destroy(api);
         return NULL;

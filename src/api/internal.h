@@ -15,6 +15,7 @@ struct execute_service;
 struct http_request;
 struct keys;
 struct session_service;
+struct settings;
 
 struct api {
     uv_loop_t *loop;
@@ -25,6 +26,7 @@ struct api {
     struct keys *keys;
     struct docs *docs;
     struct request_rules rules;
+    const struct settings *settings;
 };
 
 /* -- router.c */
@@ -80,3 +82,6 @@ api_handler environments_post, environments_get, environment_get_one, environmen
 api_handler environment_patch_one, environment_rebuild_post, environment_packages_get;
 api_handler environment_logs_get;
 api_handler images_get, image_delete, images_gc_post, images_import_post;
+
+/* -- the predecessor's sessions, under /workspace/se (contract, part B) */
+api_handler se_handler_post;

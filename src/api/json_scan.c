@@ -15,7 +15,7 @@ struct cursor {
     const char *text;
     size_t len, at;
     unsigned depth;
-    unsigned values;
+    size_t values, values_max;
     struct json_literal member; /* the top-level name that was read last */
     size_t min_literal;
     size_t capacity; /* of out->literals */
@@ -293,7 +293,7 @@ static int scan_container(struct cursor *c, int open)
 static int scan_value(struct cursor *c)
 {
     skip_space(c);
-    if (++c->values > JSON_VALUES_MAX)
+    if (++c->values > c->values_max)
         return refuse(c, c->at, "Too many values");
     int byte = peek(c);
     if (byte == '"')
@@ -305,14 +305,38 @@ static int scan_value(struct cursor *c)
     return scan_word(c);
 }
 
+static int scan_text(struct cursor *c)
+{
+    if (scan_value(c) < 0)
+        return -1;
+    skip_space(c);
+    return c->at == c->len ? 0 : refuse(c, c->at, "Extra data");
+}
+
 int json_scan(const char *text, size_t len, size_t min_literal, struct json_scan *ret)
 {
     *ret = (struct json_scan){0};
-    struct cursor c = {.text = text, .len = len, .min_literal = min_literal, .out = ret};
-    if (scan_value(&c) < 0)
-        return -1;
-    skip_space(&c);
-    return c.at == len ? 0 : refuse(&c, c.at, "Extra data");
+    struct cursor c = {
+        .text = text,
+        .len = len,
+        .values_max = JSON_VALUES_MAX,
+        .min_literal = min_literal,
+        .out = ret,
+    };
+    return scan_text(&c);
+}
+
+bool json_is_valid(const char *text, size_t len)
+{
+    struct json_scan none = {0}; /* no literal is as long, so nothing is noted */
+    struct cursor c = {
+        .text = text,
+        .len = len,
+        .values_max = SIZE_MAX,
+        .min_literal = SIZE_MAX,
+        .out = &none,
+    };
+    return scan_text(&c) == 0;
 }
 
 void json_scan_finish(struct json_scan *scan)

@@ -34,3 +34,7 @@ struct json_scan {
  * json_scan_finish either way. */
 int json_scan(const char *text, size_t len, size_t min_literal, struct json_scan *ret);
 void json_scan_finish(struct json_scan *scan);
+
+/* Whether `text` is one strict JSON text, of any number of values: for text that is handed on as it
+ * is and of which no tree is built. */
+bool json_is_valid(const char *text, size_t len);

@@ -24,5 +24,6 @@ const struct route api_routes[] = {
     {"POST", "/images/gc", images_gc_post, 0},
     {"POST", "/images/import", images_import_post, 0},
     {"DELETE", "/images/{name}", image_delete, ROUTE_TREE},
+    {"POST", "/workspace/se/v2/execute_code", se_handler_post, ROUTE_BODY},
     {0},
 };

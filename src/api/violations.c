@@ -125,7 +125,8 @@ void violation_add(struct violations *v, const char *type, struct place place, c
     json_t *entry = make_entry(type, show_place(place), msg, show(v, input, 0));
     if (ctx)
         json_object_set_new(entry, "ctx", ctx);
-    json_object_set_new(entry, "url", json_string(url));
+    if (!v->without_url)
+        json_object_set_new(entry, "url", json_string(url));
     append(v, entry);
 }
 

@@ -27,6 +27,7 @@ struct place {
 struct violations {
     json_t *list;                 /* array; NULL while empty */
     const struct json_lift *lift; /* to show lifted inputs; may be NULL */
+    bool without_url;             /* as FastAPI 0.115 writes them (contract B1) */
     bool out_of_memory;
 };
 
