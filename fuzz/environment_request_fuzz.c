@@ -1,7 +1,7 @@
 /* sources: src/api/environment_request.c src/api/environment_answer.c src/api/environment_name.c
  * src/api/limits_decode.c src/api/log_request.c src/api/wait.c src/api/fields.c
- * src/api/violations.c src/api/json_lift.c src/api/json_scan.c src/api/text.c src/base/buf.c
- * src/base/str.c */
+ * src/api/violations.c src/api/json_lift.c src/api/json_scan.c src/api/put.c src/api/text.c
+ * src/base/buf.c src/base/clock.c src/base/str.c */
 /* libs: jansson */
 /* Fuzzes the decoders of what asks for environments and images, of the query of a log, of a wish to
  * wait, and the encoder of what a build says about packages: whatever comes, what is handed on

@@ -2,12 +2,12 @@
  * are clients' or come from builds in sandboxes: all of them go through the escaper. */
 #include "api/environment_answer.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api/environment_name.h"
+#include "api/put.h"
 #include "api/text.h"
 
 /* What the predecessor answers where the client has named neither. */
@@ -34,65 +34,9 @@ static struct environment_record describe_built_in(const struct environment_reco
     };
 }
 
-struct writer {
-    struct buf *out;
-    bool failed;
-};
-
-static void put(struct writer *w, const char *text)
-{
-    w->failed |= buf_append_str(w->out, text) < 0;
-}
-
-static void put_name(struct writer *w, const char *name)
-{
-    put(w, w->out->data[w->out->len - 1] == '{' ? "\"" : ",\"");
-    put(w, name);
-    put(w, "\":");
-}
-
-static void put_text(struct writer *w, const char *name, const char *text)
-{
-    put_name(w, name);
-    w->failed |= text_append_json_str(w->out, text) < 0;
-}
-
-/* "" is null. */
-static void put_some(struct writer *w, const char *name, const char *text)
-{
-    put_text(w, name, text && *text ? text : NULL);
-}
-
 static const char *or_usual(const char *text, const char *usual)
 {
     return text && *text ? text : usual;
-}
-
-static void put_bool(struct writer *w, const char *name, bool value)
-{
-    put_name(w, name);
-    put(w, value ? "true" : "false");
-}
-
-static void put_number(struct writer *w, const char *name, uint64_t value)
-{
-    put_name(w, name);
-    w->failed |= buf_printf(w->out, "%" PRIu64, value) < 0;
-}
-
-static void put_thousandths(struct writer *w, const char *name, uint64_t value)
-{
-    put_name(w, name);
-    w->failed |= buf_printf(w->out, "%" PRIu64 ".%03u", value / 1000, (unsigned)(value % 1000)) < 0;
-}
-
-/* 0 is null. */
-static void put_if_set(struct writer *w, const char *name, uint64_t value)
-{
-    if (value)
-        put_number(w, name, value);
-    else
-        put_text(w, name, NULL);
 }
 
 /* A time in UTC, with the offset as Python writes it. */
