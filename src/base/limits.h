@@ -36,6 +36,11 @@
 #define LIMIT_HTTP_STREAM        (16u << 20) /* bytes queued in one stream before it is cut */
 #define LIMIT_HTTP_BACKLOG       1024        /* connections the kernel holds until we accept them */
 #define LIMIT_HTTP_REPLY_HEADERS 32          /* fields that one answer may add */
+#define LIMIT_HTTP_FORM_PARTS    1000        /* parts of one form: as LIMIT_INPUT_FILES */
+#define LIMIT_HTTP_PART_HEAD     4096        /* bytes of a part's fields: names are at most 1024 */
+#define LIMIT_WEBSOCKET_PING_S   30          /* seconds of silence before a client is asked */
+#define LIMIT_WEBSOCKET_SILENT_S 120         /* and before it is cut */
+#define LIMIT_WEBSOCKET_PONGS    64 /* answers queued before no more is read: they cost memory */
 
 /* -- work
  * --------------------------------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ static void on_watch(uv_poll_t *handle, int status, int events)
     c->client_gone = true;
     /* While a request is being read or a finished answer written, libmicrohttpd sees it itself, and
      * a client that only closed its sending half still gets the answer. */
-    bool is_streaming = c->request && c->request->handed && !c->request->answered;
+    bool is_streaming =
+        c->request && c->request->handed && !c->request->answered && !upload_is_open(c->request);
     if (is_streaming || (c->request && c->request->suspended))
         connection_close(c);
 }
@@ -259,6 +260,8 @@ static bool is_body_too_slow(const struct connection *c, uint64_t now_ms)
 {
     uint64_t second_ms = c->server->second_ms;
     uint64_t elapsed_ms = now_ms - c->phase_ms;
+    if (c->request && upload_is_open(c->request))
+        return upload_is_too_slow(c->request, now_ms);
     if (now_ms - c->progress_ms >= LIMIT_HTTP_BODY_IDLE_S * second_ms)
         return true;
     return elapsed_ms >= LIMIT_HTTP_BODY_IDLE_S * second_ms && c->request &&

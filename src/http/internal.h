@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "http/http.h"
 #include "http/target.h"
+#include "http/upload.h"
 
 /* -- connection.c: one socket and its libmicrohttpd */
 enum connection_phase {
@@ -91,6 +92,7 @@ struct http_request {
     bool has_body;
     size_t body_length; /* as announced; 0 when it was not */
     size_t body_limit;
+    struct upload upload;
     struct buf body;
     size_t charged; /* bytes counted against the server's budget */
     void (*on_gone)(void *data);

@@ -36,7 +36,7 @@ static int add_fields(const struct http_request *r, const char *content_type,
     for (size_t i = 0; i < r->nfields; i++)
         if (!MHD_add_response_header(response, r->fields[i].name, r->fields[i].value))
             return -1;
-    if ((r->has_close || r->connection->server->is_draining) &&
+    if ((r->has_close || upload_is_unread(r) || r->connection->server->is_draining) &&
         !MHD_add_response_header(response, "Connection", "close"))
         return -1;
     return 0;
@@ -50,7 +50,7 @@ void reply_set(struct http_request *r, int status, const char *content_type,
             MHD_destroy_response(response);
         return;
     }
-    if (!response || add_fields(r, content_type, response) < 0) {
+    if (!response || upload_is_open(r) || add_fields(r, content_type, response) < 0) {
         if (response)
             MHD_destroy_response(response);
         connection_cut(r->connection);
@@ -72,9 +72,17 @@ static void answer(struct http_request *r, int status, const char *content_type,
         request_destroy(r);
 }
 
+static void reply_raw(struct http_request *r, int status, const char *content_type,
+                      const void *body, size_t len);
+
 void http_reply(struct http_request *r, int status, const char *content_type, struct buf *body)
 {
     size_t len = 0;
+    if (upload_is_open(r)) {
+        reply_raw(r, status, content_type, body->data, body->len);
+        buf_finish(body);
+        return;
+    }
     char *data = buf_steal(body, &len);
     struct MHD_Response *response =
         data ? MHD_create_response_from_buffer_with_free_callback(len, data, free) : NULL;
@@ -86,6 +94,10 @@ void http_reply(struct http_request *r, int status, const char *content_type, st
 void http_reply_static(struct http_request *r, int status, const char *content_type,
                        const void *data, size_t len)
 {
+    if (upload_is_open(r)) {
+        reply_raw(r, status, content_type, data, len);
+        return;
+    }
     answer(r, status, content_type, MHD_create_response_from_buffer_static(len, data));
 }
 
@@ -157,22 +169,49 @@ static void append_date(struct buf *out)
         buf_printf(out, "Date: %s\r\n", text);
 }
 
-void reply_raw_error(struct connection *c, int status)
+/* Writes a complete answer to the socket.  A client whose window is full already has more answers
+ * than it reads: it gets none. */
+static void send_raw(struct connection *c, int status, const struct buf *fields, const void *body,
+                     size_t len)
 {
-    struct http_server *s = c->server;
-    _cleanup_buf_ struct buf body = {0}, out = {0};
-    s->config.error_body(status, &body, s->config.data);
+    _cleanup_buf_ struct buf out = {0};
     buf_printf(&out, "HTTP/1.1 %d %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status));
     append_date(&out);
-    if (status == 503)
-        buf_append_str(&out, "Retry-After: 1\r\n");
-    buf_printf(&out,
-               "Connection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-               body.len);
-    if (!c->request || strcmp(c->request->method, "HEAD") != 0)
-        buf_append(&out, body.data, body.len);
-    /* A client whose window is full already has more answers than it reads: it gets no error. */
+    if (fields->len > 0)
+        buf_append(&out, fields->data, fields->len);
+    buf_printf(&out, "Connection: close\r\nContent-Length: %zu\r\n\r\n", len);
+    if (len > 0 && (!c->request || strcmp(c->request->method, "HEAD") != 0))
+        buf_append(&out, body, len);
     (void)!send(c->fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(c->fd, SHUT_WR);
     c->lingers = true;
+}
+
+void reply_raw_error(struct connection *c, int status)
+{
+    struct http_server *s = c->server;
+    _cleanup_buf_ struct buf body = {0}, fields = {0};
+    s->config.error_body(status, &body, s->config.data);
+    if (status == 503)
+        buf_append_str(&fields, "Retry-After: 1\r\n");
+    buf_append_str(&fields, "Content-Type: application/json\r\n");
+    send_raw(c, status, &fields, body.data, body.len);
+}
+
+/* Answers while the body is still arriving. */
+static void reply_raw(struct http_request *r, int status, const char *content_type,
+                      const void *body, size_t len)
+{
+    _cleanup_buf_ struct buf fields = {0};
+    r->answered = true;
+    if (!r->connection) {
+        request_destroy(r);
+        return;
+    }
+    for (size_t i = 0; i < r->nfields; i++)
+        buf_printf(&fields, "%s: %s\r\n", r->fields[i].name, r->fields[i].value);
+    if (content_type)
+        buf_printf(&fields, "Content-Type: %s\r\n", content_type);
+    send_raw(r->connection, status, &fields, body, len);
+    connection_cut(r->connection);
 }

@@ -1,6 +1,7 @@
 /* request: from libmicrohttpd's callbacks to the handler, and the end of a request.  Runs in the
  * server; every name, value and byte is hostile.  Must never hold more of a body than its limit and
- * the server's budget allow, nor call the handler before the body is complete.
+ * the server's budget allow, nor call the handler before the body is complete, unless it asked for
+ * that (body.c).
  *
  * libmicrohttpd calls request_receive once when the headers are there, once for each piece of body,
  * and at the end until a response is queued or the connection suspended. */
@@ -43,11 +44,16 @@ static int judge_body(struct http_request *r, struct MHD_Connection *mhd)
     if (length && field_parse_length(length, &r->body_length) < 0)
         return 400;
     r->has_body = is_chunked || r->body_length > 0;
+    r->upload.is_chunked = is_chunked;
+    r->upload.is_streamed = s->config.streams_body != NULL &&
+                            s->config.streams_body(r->method, r->target.path, s->config.data);
     if (!r->has_body)
         return 0;
     r->body_limit = s->config.body_limit(r->method, r->target.path, s->config.data);
     if (r->body_length > r->body_limit)
         return 413;
+    if (r->upload.is_streamed)
+        return 0;
     if (r->body_length > s->config.body_budget - s->body_used)
         return 503;
     buf_init(&r->body, is_chunked ? r->body_limit : r->body_length);
@@ -75,9 +81,13 @@ static enum MHD_Result queue_response(struct http_request *r, struct MHD_Connect
     enum MHD_Result result = MHD_queue_response(mhd, (unsigned)r->status, r->response);
     MHD_destroy_response(r->response);
     r->response = NULL;
+    if (upload_is_unread(r))
+        r->connection->lingers = true;
     connection_enter(r->connection, CONNECTION_REPLY);
     return result;
 }
+
+static enum MHD_Result hand_over(struct http_request *r, struct MHD_Connection *mhd);
 
 static enum MHD_Result receive_head(struct http_request *r, struct MHD_Connection *mhd,
                                     const char *method)
@@ -89,6 +99,8 @@ static enum MHD_Result receive_head(struct http_request *r, struct MHD_Connectio
         reply_refusal(r, status);
         return r->response ? queue_response(r, mhd) : MHD_NO;
     }
+    if (r->upload.is_streamed)
+        return hand_over(r, mhd);
     if (r->has_body)
         connection_enter(r->connection, CONNECTION_BODY);
     return MHD_YES;
@@ -141,6 +153,11 @@ static enum MHD_Result hand_over(struct http_request *r, struct MHD_Connection *
         return MHD_NO;
     if (r->response)
         return queue_response(r, mhd);
+    if (r->upload.is_wanted && !r->upload.is_reading) {
+        r->upload.is_reading = true;
+        connection_enter(c, CONNECTION_BODY);
+        return MHD_YES;
+    }
     if (c->client_gone)
         return MHD_NO;
     r->suspended = true;
@@ -157,8 +174,13 @@ enum MHD_Result request_receive(void *cls, struct MHD_Connection *mhd, const cha
         return MHD_NO;
     if (!r->judged)
         return receive_head(r, mhd, method);
-    if (*len == 0)
+    if (r->upload.is_reading && *len > 0)
+        return upload_receive(r, data, len);
+    if (*len == 0) {
+        if (upload_is_open(r))
+            upload_end(r);
         return hand_over(r, mhd);
+    }
     size_t received = *len;
     *len = 0;
     return receive_body(r, data, received);
@@ -198,6 +220,7 @@ void request_destroy(struct http_request *r)
 {
     if (r->response)
         MHD_destroy_response(r->response);
+    upload_finish(r);
     target_finish(&r->target);
     buf_finish(&r->body);
     buf_finish(&r->stream.queue);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "http/http.h"
+#include "http_echo.h"
 
 #define MAX_HOSTS  8
 #define LOW_WATER  (64u << 10)
@@ -23,11 +24,10 @@ static struct app {
     struct http_server *server;
     uv_signal_t term, interrupt;
     size_t body_limit;
-    unsigned long gone; /* clients that went away */
-    unsigned long done; /* sources that were released */
-    unsigned long open; /* delayed answers and streams in progress */
-    unsigned long peak; /* most bytes that were ever queued in a stream */
 } app;
+
+struct counters counters;
+uv_loop_t *test_loop = &app.loop;
 
 /* A delayed answer or a stream. */
 struct job {
@@ -37,18 +37,18 @@ struct job {
     unsigned long sent;
 };
 
-static unsigned long query_number(const struct http_request *r, const char *name)
+unsigned long query_number(const struct http_request *r, const char *name)
 {
     const char *value = http_query(r, name);
     return value ? strtoul(value, NULL, 10) : 0;
 }
 
-static void reply_json(struct http_request *r, int status, struct buf *body)
+void reply_json(struct http_request *r, int status, struct buf *body)
 {
     http_reply(r, status, "application/json", body);
 }
 
-static void reply_text(struct http_request *r, int status, const char *json)
+void reply_text(struct http_request *r, int status, const char *json)
 {
     struct buf body;
     buf_init(&body, 0);
@@ -65,13 +65,13 @@ static void on_timer_closed(uv_handle_t *handle)
 
 static void job_finish(struct job *job)
 {
-    app.open--;
+    counters.open--;
     uv_close((uv_handle_t *)&job->timer, on_timer_closed);
 }
 
 static void on_gone(void *data)
 {
-    app.gone++;
+    counters.gone++;
     job_finish(data);
 }
 
@@ -84,7 +84,7 @@ static struct job *job_start(struct http_request *r)
     uv_timer_init(&app.loop, &job->timer);
     job->timer.data = job;
     http_set_gone(r, on_gone, job);
-    app.open++;
+    counters.open++;
     return job;
 }
 
@@ -141,8 +141,8 @@ static void pump(void *data)
         size_t n = job->left < sizeof block ? job->left : sizeof block;
         job->left -= n;
         queued = http_stream_write(job->request, block, n);
-        if (queued > app.peak)
-            app.peak = queued;
+        if (queued > counters.peak)
+            counters.peak = queued;
     }
     if (job->left == 0) {
         http_stream_end(job->request);
@@ -176,7 +176,7 @@ static size_t big_read(void *data, char *out, size_t cap)
 
 static void big_done(void *data)
 {
-    app.done++;
+    counters.done++;
     free(data);
 }
 
@@ -234,8 +234,8 @@ static void serve_stats(struct http_request *r)
 {
     struct buf body;
     buf_init(&body, 0);
-    buf_printf(&body, "{\"gone\":%lu,\"done\":%lu,\"open\":%lu,\"peak\":%lu}", app.gone, app.done,
-               app.open, app.peak);
+    buf_printf(&body, "{\"gone\":%lu,\"done\":%lu,\"open\":%lu,\"peak\":%lu,\"code\":%lu}",
+               counters.gone, counters.done, counters.open, counters.peak, counters.code);
     reply_json(r, 200, &body);
 }
 
@@ -250,7 +250,8 @@ static void handle(struct http_request *r, void *data)
         {"/echo", serve_echo},       {"/mirror", serve_mirror},      {"/slow", serve_slow},
         {"/sse", serve_sse},         {"/flood", serve_flood},        {"/big", serve_big},
         {"/header", serve_header},   {"/static", serve_static},      {"/stats", serve_stats},
-        {"/nothing", serve_nothing}, {"/caf\xc3\xa9 x", serve_echo},
+        {"/nothing", serve_nothing}, {"/caf\xc3\xa9 x", serve_echo}, {"/upload", serve_upload},
+        {"/form", serve_form},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (strcmp(http_path(r), routes[i].path) == 0) {
@@ -263,6 +264,11 @@ static void handle(struct http_request *r, void *data)
 static size_t body_limit(const char *method, const char *path, void *data)
 {
     return strcmp(path, "/mirror") == 0 ? SIZE_MAX : app.body_limit;
+}
+
+static bool streams_body(const char *method, const char *path, void *data)
+{
+    return strcmp(path, "/upload") == 0 || strcmp(path, "/form") == 0;
 }
 
 static void error_body(int status, struct buf *out, void *data)
@@ -322,6 +328,7 @@ int main(int argc, char **argv)
         .body_budget = 64 << 20,
         .handler = handle,
         .body_limit = body_limit,
+        .streams_body = streams_body,
         .error_body = error_body,
     };
     struct err e;
