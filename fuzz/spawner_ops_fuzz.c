@@ -1,12 +1,13 @@
 /* sources: src/spawner/ops.c src/spawner/slot.c src/spawner/policy.c src/spawner/nest_process.c
- * src/spawner/work.c src/spawner/world.c src/spawner/layer.c src/spawner/loop.c src/spawner/idmap.c
- * src/spawner/pidfd.c src/spawner/attach.c src/spawner/execute.c src/spawner/cgroup.c
- * src/spawner/cgroup_v1.c src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c
- * src/base/fd.c src/base/err.c src/base/clock.c */
+ * src/spawner/work.c src/spawner/workspace_orders.c src/spawner/workspace.c
+ * src/spawner/workspace_size.c src/spawner/image.c src/spawner/world.c src/spawner/layer.c
+ * src/spawner/loop.c src/spawner/idmap.c src/spawner/pidfd.c src/spawner/attach.c
+ * src/spawner/execute.c src/spawner/cgroup.c src/spawner/cgroup_v1.c src/spawner/cgroup_v2.c
+ * src/spawner/cgroup_file.c src/enter/stage.c src/base/fd.c src/base/err.c src/base/clock.c */
 /* Fuzzes the root process between a server and nests that have all been taken over: whatever they
  * say and whenever, no slot serves two sandboxes at once, none is free while its group has members,
- * no limit passes its ceiling, no layer is removed from under a nest, every request has its one
- * reply, and no descriptor is lost.
+ * no limit passes its ceiling, no layer is removed from under a nest, no two orders on a workspace
+ * are carried out at once, every request has its one reply, and no descriptor is lost.
  *
  * The input is a list of steps, each a byte and what it needs. */
 #include <stdint.h>
@@ -27,7 +28,7 @@
             abort();                                                                               \
     } while (0)
 
-enum { SLOTS = 6, NESTS = 4, FDS_SEEN = 192 };
+enum { SLOTS = 6, NESTS = 4, FDS_SEEN = 192, OPS = SPAWN_WORKSPACE_NEXT + 1, WORKSPACES = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,10 +39,10 @@ struct input {
 
 /* What the server believes: which slots it was given and has not seen free since. */
 static bool given[SLOTS], closed[SLOTS];
-static uint32_t renewed[SLOTS];          /* when it was given */
-static uint32_t last_built;              /* the slot a nest was last told to build in, */
-static uint32_t builder;                 /* and that nest */
-static int owed[SPAWN_INPUT_REMOVE + 1]; /* replies */
+static uint32_t renewed[SLOTS]; /* when it was given */
+static uint32_t last_built;     /* the slot a nest was last told to build in, */
+static uint32_t builder;        /* and that nest */
+static int owed[OPS];           /* replies */
 static char stage[] = "/tmp/dunlin-fuzz.XXXXXX";
 
 static uint8_t take_byte(struct input *in)
@@ -75,9 +76,13 @@ static int count_open(void)
 
 static void on_reply(const struct spawn_reply *reply, size_t nfds)
 {
-    CHECK(reply->op <= SPAWN_INPUT_REMOVE && owed[reply->op]-- > 0);
+    CHECK(reply->op < OPS && owed[reply->op]-- > 0);
     if (reply->op == SPAWN_START && reply->error == ERANGE)
         CHECK(reply->slot < SLOTS);
+    if (reply->op == SPAWN_JOIN && reply->error == 0) {
+        CHECK(nfds == SPAWN_JOIN_FDS && test_spawner.slots[reply->slot].lent);
+        return;
+    }
     if (reply->op != SPAWN_OPEN || reply->error != 0) {
         CHECK(nfds == 0);
         return;
@@ -91,11 +96,11 @@ static void on_reply(const struct spawn_reply *reply, size_t nfds)
 static void hear_replies(void)
 {
     struct spawn_reply reply;
-    int fds[SPAWN_OPEN_FDS];
+    int fds[SPAWN_FDS_MAX];
     size_t nfds;
 
     fd_set_nonblock(test_server, NULL);
-    while (fd_recv(test_server, &reply, sizeof reply, fds, SPAWN_OPEN_FDS, &nfds, NULL) ==
+    while (fd_recv(test_server, &reply, sizeof reply, fds, SPAWN_FDS_MAX, &nfds, NULL) ==
            sizeof reply) {
         for (size_t i = 0; i < nfds; i++)
             close(fds[i]);
@@ -160,7 +165,21 @@ static int ask_about_layers(struct input *in)
     return ask(&req, sizeof req);
 }
 
-/* -- the worker and the network ---------------------------------------------------------------- */
+static int ask_about_workspaces(struct input *in)
+{
+    uint8_t choice = take_byte(in);
+    struct spawn_request req = {.op = choice % (OPS - SPAWN_JOIN) + SPAWN_JOIN,
+                                .slot = take_byte(in) % SLOTS,
+                                .layer = 1 + (choice >> 4) % WORKSPACES,
+                                .bytes = (uint64_t)take_byte(in) << 13};
+
+    if (req.op == SPAWN_WORKSPACE_COPY)
+        req.other = 1 + take_byte(in) % WORKSPACES;
+    return ask(&req, sizeof req);
+}
+
+/* -- the workers and the network ----------------------------------------------------------------
+ */
 
 static void check_removal(void)
 {
@@ -176,7 +195,7 @@ static void check_removal(void)
 
 static int finish_work(uint8_t choice)
 {
-    if (test_spawner.worker.pid == 0)
+    if (test_spawner.lanes[LANE_LAYERS].pid == 0)
         return 0;
     if (test_work.reply.op == SPAWN_LAYER_REMOVE)
         check_removal();
@@ -185,7 +204,46 @@ static int finish_work(uint8_t choice)
     test_result.error = choice & 0x10 ? EIO : 0;
     test_result.made_target = choice & 0x20;
     test_result.value = choice;
-    return work_done(&test_spawner);
+    return work_done(&test_spawner, LANE_LAYERS);
+}
+
+/* Of several orders that are begun no two are about the same workspace, and what is worked on is
+ * worked on as it was when the order was begun. */
+static void check_orders(void)
+{
+    const struct workspaces *all = &test_spawner.workspaces;
+
+    for (uint32_t a = LANE_WAKE; a < LANES; a++) {
+        const struct work *w = &test_works[a];
+
+        for (uint32_t b = a + 1; b < LANES && test_spawner.lanes[a].pid > 0; b++) {
+            const struct work *v = &test_works[b];
+
+            if (test_spawner.lanes[b].pid == 0 || w->reply.op == SPAWN_WORKSPACE_NEXT)
+                continue;
+            CHECK(w->reply.layer != v->reply.layer && w->reply.layer != v->other);
+            CHECK(w->other == 0 || (w->other != v->reply.layer && w->other != v->other));
+        }
+    }
+    for (uint32_t i = 0; i < all->count; i++) {
+        CHECK(all->open[i] != 0 && all->open[i] < SPAWN_NUMBER);
+        for (uint32_t j = 0; j < i; j++)
+            CHECK(all->open[i] != all->open[j]);
+    }
+}
+
+static int finish_order(uint8_t choice)
+{
+    enum lane lane = LANE_WAKE + choice % 3;
+    struct work_result *result = &test_results[lane];
+
+    if (test_spawner.lanes[lane].pid == 0)
+        return 0;
+    test_worker_fails = choice % 8 == 7;
+    result->error = choice & 0x30 ? EIO : 0;
+    result->lost = choice & 0x20;
+    result->value = choice;
+    return work_done(&test_spawner, lane);
 }
 
 static int answer_about_links(uint8_t choice)
@@ -207,7 +265,9 @@ static void hear_requests_of(uint32_t nest, int sock)
            sizeof req) {
         for (size_t i = 0; i < nfds; i++)
             close(fds[i]);
-        CHECK(nfds == (req.op == NEST_BUILD ? NEST_BUILD_FDS(req.groups) : 0));
+        CHECK(nfds == (req.op == NEST_BUILD  ? NEST_BUILD_FDS(req.groups)
+                       : req.op == NEST_JOIN ? NEST_JOIN_FDS(req.groups)
+                                             : 0));
         if (req.op == NEST_BUILD)
             last_built = req.slot;
         if (req.op == NEST_BUILD)
@@ -316,8 +376,11 @@ static void check_all(void)
 
     for (uint32_t n = 1; n < NESTS; n++)
         check_nest(n);
-    CHECK(test_spawner.worker.count <= WORKS_MAX);
-    CHECK((test_spawner.worker.pid > 0) == (test_spawner.worker.count > 0));
+    for (size_t i = 0; i < LANES; i++) {
+        CHECK(test_spawner.lanes[i].count <= WORKS_MAX);
+        CHECK((test_spawner.lanes[i].pid > 0) == (test_spawner.lanes[i].count > 0));
+    }
+    check_orders();
     for (uint32_t i = 0; i < test_spawner.nslots; i++) {
         check_slot(i);
         nfree += test_spawner.slots[i].state == SLOT_FREE;
@@ -334,7 +397,7 @@ static int take_step(struct input *in)
     uint8_t step = take_byte(in), number = step >> 4;
     struct slot *slot = &test_spawner.slots[number % SLOTS];
 
-    switch (step % 14) {
+    switch (step % 16) {
     case 0:
         return ask_anything(in);
     case 1:
@@ -366,6 +429,10 @@ static int take_step(struct input *in)
         return finish_work(take_byte(in));
     case 12:
         return answer_about_links(take_byte(in));
+    case 14:
+        return ask_about_workspaces(in);
+    case 15:
+        return finish_order(take_byte(in));
     default:
         test_create_fails = number == 1;
         test_limit_fails = number == 2;
@@ -425,6 +492,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     strcpy(test_spawner.stage, stage);
     test_spawner.config.network = SPAWN_NETWORK_BRIDGE;
     test_spawner.config.build_ceilings = test_spawner.config.ceilings;
+    test_spawner.config.workspace_bytes_max = 1 << 20;
+    test_spawner.nests[0].make.warm = 1;
     test_attached = 0;
     test_worker_fails = test_birth_fails = false;
     while (in.len > 0 && r == 0) {

@@ -17,6 +17,8 @@ from server import DIST, MEMORY_DIRECTORY
 
 OPEN, START, USAGE, CLOSE, PING = 1, 2, 3, 4, 5
 NEST_OPEN, NEST_CLOSE, LAYER_HOST, LAYER_REMOVE, LAYER_NEXT, INPUT_REMOVE = 6, 7, 8, 9, 10, 11
+JOIN, WORKSPACE_MAKE, WORKSPACE_OPEN, WORKSPACE_ATTACH, WORKSPACE_CLOSE = 12, 13, 14, 15, 16
+WORKSPACE_GROW, WORKSPACE_COPY, WORKSPACE_REMOVE, WORKSPACE_NEXT = 17, 18, 19, 20
 RUN, BUILD, TOOL = 0, 1, 2  # kinds of nests
 NONE, BRIDGE, HOST = 0, 1, 2  # networks
 UID_NEST, UID_COUNT = 0x70010000, 0x10000
@@ -48,7 +50,8 @@ class Config(ctypes.Structure):
         modules=512,
         defaults=Limits, ceilings=Limits, build_ceilings=Limits, build_weight=U32, network=U32,
         ndns=U32, dns=3 * 46, nallowed=U32, allowed=16 * 50, connections=U32, rate_kb=U32,
-        ports=U32 * 4, zygote_forks=U32, zygote_minutes=U32, slots=U32)
+        ports=U32 * 4, zygote_forks=U32, zygote_minutes=U32, slots=U32,
+        workspace_bytes_max=U64)
 
 
 class Nest(ctypes.Structure):
@@ -95,7 +98,8 @@ class Spawner:
             programs=bytes(DIST / "share/dunlin/runtime"),
             init=bytes(DIST / "libexec/dunlin/dunlin-init"), work_dir=b"/sandbox",
             defaults=limits, ceilings=Limits(512, 2000, 128, 128),
-            build_ceilings=Limits(512, 2000, 256, 256), build_weight=50, network=BRIDGE, slots=32)
+            build_ceilings=Limits(512, 2000, 256, 256), build_weight=50, network=BRIDGE, slots=32,
+            workspace_bytes_max=1 << 40)
         for name, value in more.items():
             setattr(self.config, name, value)
         self.popen = None
@@ -215,9 +219,9 @@ class Spawner:
                                stdout=subprocess.PIPE).stdout
         return [line for line in table.splitlines() if str(self.data) in line]
 
-    def images(self):
-        """Names of the files of layers."""
-        return sorted(os.listdir(self.data / "layers"))
+    def images(self, folder="layers"):
+        """Names of the files of layers, or of workspaces."""
+        return sorted(os.listdir(self.data / folder))
 
 
 class Sandbox:

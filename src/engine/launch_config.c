@@ -47,6 +47,7 @@ static void fill_limits(const struct settings *s, struct spawn_config *c)
                               s->build_cpu_milli > 0 ? (uint32_t)s->build_cpu_milli : all_cpus,
                               (uint32_t)s->build_processes, megabytes(s->build_disk)};
     c->build_weight = (uint32_t)s->build_weight;
+    c->workspace_bytes_max = (uint64_t)s->session_max_size;
 }
 
 /* -- networks ---------------------------------------------------------------------------------- */

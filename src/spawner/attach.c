@@ -40,28 +40,10 @@ static int reply_to_start(struct spawner *s, uint32_t number, int error, const c
     return ops_answer(s, &reply);
 }
 
-/* The network namespace of the slot's init. */
-static int open_namespace(int pidfd, struct err *e)
-{
-    pid_t pid = pidfd_pid(pidfd);
-    char path[64];
-    int fd;
-
-    snprintf(path, sizeof path, "/proc/%d/ns/net", pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(e, ERR_CLOSED, errno, "open the network of a sandbox");
-    /* Safe because: it lived after the number had been used, so the number was its own. */
-    if (pid > 0 && pidfd_is_alive(pidfd))
-        return fd;
-    close(fd);
-    return err_set(e, ERR_CLOSED, ESRCH, "the sandbox has ended");
-}
-
 static int ask(struct spawner *s, uint32_t number)
 {
     struct err e = {0};
-    _cleanup_fd_ int netns = open_namespace(s->slots[number].pidfd, &e);
+    _cleanup_fd_ int netns = pidfd_open_namespace(s->slots[number].pidfd, "net", &e);
 
     if (netns >= 0 && network_attach(number, netns, &e) == 0)
         return 0;

@@ -80,10 +80,10 @@ int idmap_clone(int userns, const char *dir, struct err *e)
     _cleanup_fd_ int tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
     if (tree < 0)
-        return err_set(e, ERR_INTERNAL, errno, "clone the mount of a layer");
+        return err_set(e, ERR_INTERNAL, errno, "clone a mount");
     if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return err_set(e, ERR_UNAVAILABLE, errno,
-                       "this kernel cannot show a layer with other ids (it takes Linux 5.19)");
+                       "this kernel cannot show files with other ids (it takes Linux 5.19)");
     return fd_steal(&tree);
 }
 

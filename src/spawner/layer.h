@@ -10,8 +10,6 @@
 #include "base/err.h"
 #include "wire/spawn.h"
 
-#define LAYER_PATH (SPAWN_PATH + 48)
-
 /* At the start: makes the directories layers and imports, and removes from them what can only be a
  * dead predecessor's: half-made layers and imports. */
 int layer_prepare(const struct spawn_config *c, struct err *e);
@@ -24,8 +22,6 @@ int layer_create(const struct spawn_config *c, uint64_t layer, uint32_t mb, cons
 
 /* Mounts the tree of a finished layer on `dir`. */
 int layer_mount(const struct spawn_config *c, uint64_t layer, const char *dir, struct err *e);
-/* Takes everything down that is mounted on `dir`, and the directory. */
-void layer_unmount(const char *dir);
 
 /* Makes a target, mounted on `dir`, read-only, complete on the disk and a layer.  `fd` was opened
  * on it before anything was written; *ret_bytes: what it takes up. */

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/test_support.h"
 #include "spawner/idmap.h"
+#include "spawner/loop.h"
 
 static struct spawn_config config;
 static char folder[] = "/tmp/dunlin-layer-test.XXXXXX";
@@ -71,7 +72,7 @@ static void seal(uint64_t layer, int fd, uint64_t *ret_bytes)
 
     assert_int_equal(layer_seal(&config, layer, "t", fd, ret_bytes, &e), 0);
     close(fd);
-    layer_unmount("t");
+    loop_unmount("t");
     assert_int_equal(access("t", F_OK), -1);
 }
 
@@ -100,7 +101,7 @@ static void a_layer_is_made_filled_sealed_and_shown(void **state)
     assert_int_equal(access("l1/work", F_OK), -1);
     assert_int_equal(open("l1/new", O_WRONLY | O_CREAT, 0644), -1);
     assert_int_equal(errno, EROFS);
-    layer_unmount("l1");
+    loop_unmount("l1");
     assert_int_equal(access("l1", F_OK), -1);
     assert_int_equal(layer_remove(&config, 1, NULL), 0);
     assert_int_equal(layer_remove(&config, 1, NULL), 0);
@@ -122,9 +123,9 @@ static void a_layer_is_none_before_it_is_sealed(void **state)
     assert_int_equal(e.errnum, ENOENT);
     assert_int_equal(layer_next(&config, 0, &n, NULL), 0);
     assert_int_equal(n, 0);
-    layer_unmount("l1");
+    loop_unmount("l1");
     close(fd);
-    layer_unmount("t");
+    loop_unmount("t");
     assert_int_equal(layer_remove(&config, 1, NULL), 0);
     assert_int_equal(access("layers/1.img.part", F_OK), -1);
 }
@@ -144,7 +145,7 @@ static void a_quota_is_the_size_of_the_file_system(void **state)
     assert_true(written < 16 << 20);
     close(file);
     close(fd);
-    layer_unmount("t");
+    loop_unmount("t");
     layer_remove(&config, 1, NULL);
 }
 
@@ -167,7 +168,7 @@ static void an_existing_layer_is_not_touched(void **state)
     assert_string_equal(text, "mine");
     close(fd);
     layer_remove(&config, 1, NULL);
-    layer_unmount("t");
+    loop_unmount("t");
 }
 
 static void a_layer_that_cannot_be_made_leaves_no_file(void **state)
@@ -197,7 +198,7 @@ static void what_is_no_image_is_not_mounted(void **state)
     assert_int_equal(layer_mount(&config, 2, "l1", &e), -1);
     assert_int_equal(e.errnum, ENOENT);
     assert_null(strstr(e.text, config.data));
-    layer_unmount("l1");
+    loop_unmount("l1");
     layer_remove(&config, 1, NULL);
 }
 
@@ -215,7 +216,7 @@ static void a_root_that_is_a_link_leads_nowhere(void **state)
     assert_int_equal(mkdir("l1", 0755), 0);
     assert_int_equal(layer_mount(&config, 1, "l1", &e), -1);
     assert_contains(e.text, "no directory root");
-    layer_unmount("l1");
+    loop_unmount("l1");
     layer_remove(&config, 1, NULL);
 }
 
@@ -298,7 +299,7 @@ static void a_nest_writes_plain_ids(void **state)
     assert_int_equal(errno, EOVERFLOW); /* the host's own root has no id there */
     close(file);
     close(fd);
-    layer_unmount("t");
+    loop_unmount("t");
     layer_remove(&config, 1, NULL);
 }
 

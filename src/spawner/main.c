@@ -34,6 +34,7 @@
 #include "spawner/spawner.h"
 #include "spawner/work.h"
 #include "spawner/worker.h"
+#include "spawner/workspace.h"
 
 #define SERVER_FD      3
 #define EVENTS         64
@@ -138,7 +139,8 @@ static int prepare(struct spawner *s, struct err *e)
     cgroup_v1.sweep(s->base);
     if ((s->cgroups = cgroup_open(s->base, e)) == NULL)
         return -1;
-    if (layer_prepare(&s->config, e) < 0 || worker_prepare(s, e) < 0)
+    if (layer_prepare(&s->config, e) < 0 || workspace_prepare(&s->config, e) < 0 ||
+        worker_prepare(s, e) < 0)
         return -1;
     if (nest_process_prepare(s, e) < 0 || nest_process_start(s, 0, e) < 0)
         return -1;
@@ -168,7 +170,7 @@ static int dispatch(struct spawner *s, uint64_t data)
     case EVENT_NETWORK:
         return network_fd() >= 0 ? attach_read(s) : 0;
     case EVENT_WORKER:
-        return s->worker.pid > 0 ? work_done(s) : 0;
+        return s->lanes[number].pid > 0 ? work_done(s, (enum lane)number) : 0;
     }
     return 0;
 }

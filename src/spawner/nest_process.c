@@ -36,7 +36,8 @@
 #define RETRY_DOUBLINGS 8
 #define STOP_TIMEOUT_MS 5000
 #define RESOLVER_TEXT   256
-#define STAGES_TMPFS    "mode=0700,size=1m,nr_inodes=8k" /* mount points of nests and layers */
+/* Mount points of nests, layers and workspaces; workspaces in the making. */
+#define STAGES_TMPFS "mode=0700,size=64m,nr_inodes=16k"
 
 void nest_process_dir(const struct spawner *s, uint32_t n, char out[static NEST_DIR])
 {

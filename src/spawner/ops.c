@@ -17,6 +17,7 @@
 #include "spawner/slot.h"
 #include "spawner/spawner.h"
 #include "spawner/work.h"
+#include "spawner/workspace_orders.h"
 
 /* Sends the reply.  -1 when the server is gone. */
 static int answer(struct spawner *s, const struct spawn_reply *reply, const int *fds, size_t nfds)
@@ -204,6 +205,14 @@ static const struct {
     [SPAWN_LAYER_NEXT] = {work_on_layer, work_permits_layer},
     [SPAWN_INPUT_REMOVE] = {work_on_layer, work_permits_layer},
     [SPAWN_JOIN] = {do_join, may_join},
+    [SPAWN_WORKSPACE_MAKE] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_OPEN] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_ATTACH] = {workspace_attach, workspace_permits_attach},
+    [SPAWN_WORKSPACE_CLOSE] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_GROW] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_COPY] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_REMOVE] = {workspace_order, workspace_permits},
+    [SPAWN_WORKSPACE_NEXT] = {workspace_order, workspace_permits},
 };
 
 /* The list of modules for a zygote; a plain file, so that whoever reads it never waits. */

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "spawner/cgroup.h"
 #include "spawner/layer.h"
+#include "wire/workspace.h"
 
 #define MEMORY_MIN_MB 16 /* less, and init itself would be the victim */
 
@@ -70,6 +71,11 @@ int policy_check_nest(const struct spawn_config *config, const struct spawn_nest
     if (make->kind != SPAWN_NEST_RUN)
         return make->warm == 0 && has_good_target(config, make) ? 0 : -1;
     return make->target == 0 && make->target_mb == 0 && make->input == 0 ? 0 : -1;
+}
+
+bool policy_check_workspace(const struct spawn_config *config, uint64_t bytes)
+{
+    return bytes >= WORKSPACE_BYTES_MIN && bytes <= config->workspace_bytes_max;
 }
 
 static bool is_path(const char *text, size_t cap)

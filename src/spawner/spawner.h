@@ -10,6 +10,7 @@
 
 #include "base/limits.h"
 #include "spawner/cgroup.h"
+#include "spawner/freeze.h"
 #include "wire/spawn.h"
 
 enum slot_state {
@@ -60,30 +61,49 @@ struct nest_process {
     ((struct nest_process){                                                                        \
         .modules = -1, .target = -1, .pidfd = -1, .sock = -1, .retry_us = UINT64_MAX})
 
-/* One thing that may wait for the disk, for the worker. */
+/* What waits for the disk waits in one of these, so that what takes seconds keeps nobody waiting
+ * who has milliseconds.  Each is worked off in order, one thing at a time; between them there is
+ * none. */
+enum lane {
+    LANE_LAYERS, /* nests and layers */
+    LANE_WAKE,   /* workspaces: made, opened, grown, listed */
+    LANE_SLEEP,  /* workspaces: closed, removed */
+    LANE_COPIES, /* workspaces: copied */
+    LANES
+};
+
+/* One thing that may wait for the disk, for a worker. */
 struct work {
     struct spawn_reply reply; /* names what is to be done, and then says what came of it */
     uint32_t kind;            /* SPAWN_LAYER_HOST: enum spawn_host_layer */
-    bool undo;                /* SPAWN_NEST_OPEN has failed: take down what was made */
+    uint64_t other, bytes;    /* of a workspace, as asked for */
+    bool undo;                /* it has failed: take down what was made */
     bool made_target;         /* and remove its target */
 };
 
-/* What the worker's process reports. */
+/* What a worker's process reports. */
 struct work_result {
     int32_t error;
     uint32_t made_target;
-    uint64_t value; /* bytes, or the number of a layer */
+    uint32_t lost;  /* nothing was reported: what there is of it is unknown */
+    uint64_t value; /* bytes, or the number of an image */
     char text[sizeof((struct err *)0)->text];
 };
 
-#define WORKS_MAX (2 * LIMIT_NESTS) /* each nest waits for one at most, layers for the rest */
+#define WORKS_MAX 1024 /* in a lane; each nest waits for one at most, the rest is for others */
 
 struct worker {
     pid_t pid; /* 0: at rest */
     int result;
-    struct cgroup group;
+    struct freeze_guard guard;    /* LANE_COPIES, of what it freezes */
     struct work queue[WORKS_MAX]; /* a ring; the first is being done while pid > 0 */
     uint32_t first, count;
+};
+
+/* Numbers of those that are mounted. */
+struct workspaces {
+    uint64_t open[LIMIT_SLOTS];
+    uint32_t count;
 };
 
 struct spawner {
@@ -95,7 +115,9 @@ struct spawner {
     int init; /* dunlin-init, opened once */
     const struct cgroup_ops *cgroups;
     struct nest_process nests[LIMIT_NESTS];
-    struct worker worker;
+    struct worker lanes[LANES];
+    struct cgroup worker_group; /* of what is built and copied */
+    struct workspaces workspaces;
     struct slot slots[LIMIT_SLOTS];
     uint32_t nslots; /* made so far */
     uint32_t first_free, last_free;
@@ -116,7 +138,7 @@ enum spawner_event {
     EVENT_NETWORK
 };
 
-/* `number` is that of the nest or slot. */
+/* `number` is that of the nest, slot or lane. */
 int spawner_watch(struct spawner *s, int fd, enum spawner_event event, uint32_t number,
                   struct err *e);
 void spawner_unwatch(struct spawner *s, int fd);

@@ -13,34 +13,37 @@
 #include "spawner/network.h"
 #include "spawner/worker.h"
 
-static struct work test_work;          /* what was begun last */
-static struct work_result test_result; /* what worker_finish() will say */
+static struct work test_works[LANES];          /* what was begun last */
+static struct work_result test_results[LANES]; /* what worker_finish() will say */
+#define test_work   test_works[LANE_LAYERS]
+#define test_result test_results[LANE_LAYERS]
 static bool test_worker_fails, test_birth_fails;
 static bool test_network_works;
 static uint32_t test_attached; /* slots that wait for a link, by bit */
 static int test_link_error;    /* the next network_read() is about the lowest of them */
 
-int worker_start(struct spawner *s, const struct work *w, struct err *e)
+int worker_start(struct spawner *s, enum lane lane, const struct work *w, struct err *e)
 {
     if (test_worker_fails) {
         test_worker_fails = false;
         return err_set(e, ERR_INTERNAL, EAGAIN, "as the test wants it");
     }
-    test_work = *w;
-    test_result = (struct work_result){0};
-    s->worker.pid = 1;
+    test_works[lane] = *w;
+    test_results[lane] = (struct work_result){0};
+    s->lanes[lane].pid = 1;
     return 0;
 }
 
-void worker_finish(struct spawner *s, struct work_result *ret)
+void worker_finish(struct spawner *s, enum lane lane, struct work_result *ret)
 {
-    *ret = test_result;
-    s->worker.pid = 0;
+    *ret = test_results[lane];
+    s->lanes[lane].pid = 0;
 }
 
 void worker_stop(struct spawner *s)
 {
-    s->worker.pid = 0;
+    for (size_t i = 0; i < LANES; i++)
+        s->lanes[i].pid = 0;
 }
 
 static int test_socks[LIMIT_NESTS]; /* the other ends of those that were born, 0: none */

@@ -1,8 +1,8 @@
-/* work: the queue of what the worker shall do, and what follows from it.
+/* work: the queues of what the workers shall do, and what follows from it.
  *
  * Runs in the spawner, as root.  Requests are hostile (see ops.c).  A nest keeps its number and its
- * layers from the request that opens it to the reply of the one that closes it, and the queue is
- * worked off in order: that is all the locking there is. */
+ * layers from the request that opens it to the reply of the one that closes it, and their queue is
+ * worked off in order: that is all the locking there is.  Workspaces: workspace_orders.c. */
 #include "spawner/work.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include "spawner/ops.h"
 #include "spawner/policy.h"
 #include "spawner/worker.h"
+#include "spawner/workspace_orders.h"
 #include "spawner/world.h"
 
 static struct work *first_of(struct worker *w)
@@ -24,17 +25,16 @@ static struct work *first_of(struct worker *w)
     return &w->queue[w->first];
 }
 
-static struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest, uint64_t layer)
+struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest, uint64_t number)
 {
     return (struct work){.reply = {.op = op,
                                    .slot = SLOT_NONE,
                                    .cgroup = s->cgroups->version,
                                    .nest = nest,
-                                   .layer = layer}};
+                                   .layer = number}};
 }
 
-/* A text that is too long loses its end, and no half of a character is left. */
-static void fail(struct spawn_reply *reply, int error, const char *text)
+void work_fail(struct spawn_reply *reply, int error, const char *text)
 {
     size_t len = strnlen(text, sizeof reply->text - 1);
 
@@ -49,7 +49,7 @@ static void fail(struct spawn_reply *reply, int error, const char *text)
 
 static void fail_with(struct spawn_reply *reply, const struct err *e)
 {
-    fail(reply, e->errnum != 0 ? e->errnum : EIO, e->text);
+    work_fail(reply, e->errnum != 0 ? e->errnum : EIO, e->text);
 }
 
 /* -- when the worker has reported -------------------------------------------------------------- */
@@ -101,8 +101,14 @@ static bool is_about_nest(const struct work *w)
     return w->reply.op == SPAWN_NEST_OPEN || w->reply.op == SPAWN_NEST_CLOSE;
 }
 
+static bool is_about_workspace(const struct work *w)
+{
+    return w->reply.op >= SPAWN_WORKSPACE_MAKE;
+}
+
 /* What the worker says goes into the reply.  False when the same work goes on: a nest that could
- * not be made, or not be taken down in good order, is taken down without regard. */
+ * not be made, or not be taken down in good order, is taken down without regard; so is what may be
+ * left of work on a workspace that was cut off. */
 static bool take_result(struct spawner *s, struct work *w, const struct work_result *r)
 {
     struct err e = {0};
@@ -110,13 +116,15 @@ static bool take_result(struct spawner *s, struct work *w, const struct work_res
     if (w->undo)
         return true;
     if (r->error != 0)
-        fail(&w->reply, r->error, r->text);
-    else if (w->reply.op == SPAWN_LAYER_NEXT)
+        work_fail(&w->reply, r->error, r->text);
+    else if (w->reply.op == SPAWN_LAYER_NEXT || w->reply.op == SPAWN_WORKSPACE_NEXT)
         w->reply.layer = r->value;
     else
         w->reply.bytes = r->value;
     if (w->reply.error == 0 && w->reply.op == SPAWN_NEST_OPEN && inhabit(s, w->reply.nest, &e) < 0)
         fail_with(&w->reply, &e);
+    if (is_about_workspace(w))
+        return !(w->undo = workspace_needs_undo(s, w, r));
     if (w->reply.error == 0 || !is_about_nest(w))
         return true;
     fd_close(&s->nests[w->reply.nest].target);
@@ -125,63 +133,76 @@ static bool take_result(struct spawner *s, struct work *w, const struct work_res
     return false;
 }
 
-/* The first of the queue is finished. */
-static int reply_to_first(struct spawner *s)
+static const char *subject(const struct work *w)
 {
-    struct worker *w = &s->worker;
+    return is_about_workspace(w) ? "workspace" : is_about_nest(w) ? "nest" : "layer";
+}
+
+/* Not worth a line in the log: the server asks again. */
+static bool is_expected(const struct work *w)
+{
+    return is_about_workspace(w) && (w->reply.error == EAGAIN || w->reply.error == EBUSY);
+}
+
+/* The first of the queue is finished. */
+static int reply_to_first(struct spawner *s, enum lane lane)
+{
+    struct worker *w = &s->lanes[lane];
     struct work done = *first_of(w);
 
     w->first = (w->first + 1) % WORKS_MAX;
     w->count--;
-    if (done.undo || done.reply.op == SPAWN_NEST_CLOSE)
+    if (is_about_workspace(&done))
+        workspace_settled(s, &done);
+    else if (done.undo || done.reply.op == SPAWN_NEST_CLOSE)
         vacate(s, done.reply.nest);
-    if (done.reply.error != 0)
-        spawner_say("%s: %.150s", is_about_nest(&done) ? "nest" : "layer", done.reply.text);
+    if (done.reply.error != 0 && !is_expected(&done))
+        spawner_say("%s: %.150s", subject(&done), done.reply.text);
     return ops_answer(s, &done.reply);
 }
 
 /* Has the first of the queue done; one that cannot even be begun is answered as failed. */
-static int begin(struct spawner *s)
+static int begin(struct spawner *s, enum lane lane)
 {
-    struct worker *w = &s->worker;
+    struct worker *w = &s->lanes[lane];
 
     while (w->pid == 0 && w->count > 0) {
         struct work *first = first_of(w);
         struct work_result r = {0};
         struct err e = {0};
 
-        if (worker_start(s, first, &e) == 0) {
+        if (worker_start(s, lane, first, &e) == 0) {
             if (first->reply.op == SPAWN_NEST_CLOSE)
                 fd_close(&s->nests[first->reply.nest].target); /* the worker has its own copy */
             return 0;
         }
         r.error = e.errnum != 0 ? e.errnum : EIO;
         memcpy(r.text, e.text, sizeof r.text);
-        if (take_result(s, first, &r) && reply_to_first(s) < 0)
+        if (take_result(s, first, &r) && reply_to_first(s, lane) < 0)
             return -1;
     }
     return 0;
 }
 
-int work_done(struct spawner *s)
+int work_done(struct spawner *s, enum lane lane)
 {
     struct work_result r;
 
-    worker_finish(s, &r);
-    if (take_result(s, first_of(&s->worker), &r) && reply_to_first(s) < 0)
+    worker_finish(s, lane, &r);
+    if (take_result(s, first_of(&s->lanes[lane]), &r) && reply_to_first(s, lane) < 0)
         return -1;
-    return begin(s);
+    return begin(s, lane);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
-static int push(struct spawner *s, const struct work *work)
+int work_push(struct spawner *s, enum lane lane, const struct work *work)
 {
-    struct worker *w = &s->worker;
+    struct worker *w = &s->lanes[lane];
 
     w->queue[(w->first + w->count) % WORKS_MAX] = *work;
     w->count++;
-    return begin(s);
+    return begin(s, lane);
 }
 
 bool work_permits_open(const struct spawner *s, const struct spawn_request *req)
@@ -198,7 +219,7 @@ int work_open_nest(struct spawner *s, const struct spawn_request *req, int fd)
     nest->state = NEST_MAKING;
     nest->make = req->make;
     nest->modules = fd;
-    return push(s, &work);
+    return work_push(s, LANE_LAYERS, &work);
 }
 
 bool work_permits_close(const struct spawner *s, const struct spawn_request *req)
@@ -223,7 +244,7 @@ void work_nest_gone(struct spawner *s, uint32_t n)
 {
     struct work work = work_for(s, SPAWN_NEST_CLOSE, n, s->nests[n].make.target);
 
-    push(s, &work); /* a server that is gone is noticed at its socket */
+    work_push(s, LANE_LAYERS, &work); /* a server that is gone is noticed at its socket */
 }
 
 bool work_permits_layer(const struct spawner *s, const struct spawn_request *req)
@@ -240,8 +261,8 @@ int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd)
     work.kind = req->kind;
     if ((req->op == SPAWN_LAYER_REMOVE || req->op == SPAWN_LAYER_HOST) &&
         world_uses_layer(s, req->layer, 0))
-        fail(&work.reply, EBUSY, "the layer is in use");
-    else if (s->worker.count >= WORKS_MAX - LIMIT_NESTS)
-        fail(&work.reply, EAGAIN, "too much is waiting for the disk");
-    return work.reply.error != 0 ? ops_answer(s, &work.reply) : push(s, &work);
+        work_fail(&work.reply, EBUSY, "the layer is in use");
+    else if (s->lanes[LANE_LAYERS].count >= WORKS_MAX - LIMIT_NESTS)
+        work_fail(&work.reply, EAGAIN, "too much is waiting for the disk");
+    return work.reply.error != 0 ? ops_answer(s, &work.reply) : work_push(s, LANE_LAYERS, &work);
 }

@@ -1,4 +1,4 @@
-/* work: nests and layers from the server's request to the reply, by way of the worker. */
+/* work: what waits for the disk, from the server's request to the reply, by way of the workers. */
 #pragma once
 
 #include "spawner/spawner.h"
@@ -17,5 +17,15 @@ int work_on_layer(struct spawner *s, const struct spawn_request *req, int fd);
 /* The process of a nest that is being closed is dead. */
 void work_nest_gone(struct spawner *s, uint32_t n);
 
-/* The worker has reported, or has died.  -1 when the server is gone. */
-int work_done(struct spawner *s);
+/* The worker of a lane has reported, or has died.  -1 when the server is gone. */
+int work_done(struct spawner *s, enum lane lane);
+
+/* For those who make orders of their own (workspace_orders.c). */
+
+/* An order, and with it its reply. */
+struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest, uint64_t number);
+/* Makes it a reply to what has failed.  A text that is too long loses its end, and no half of a
+ * character is left. */
+void work_fail(struct spawn_reply *reply, int error, const char *text);
+/* Puts it at the end of a lane that has room.  -1 when the server is gone. */
+int work_push(struct spawner *s, enum lane lane, const struct work *work);

@@ -62,14 +62,14 @@ static void assert_silent(void)
 static void succeed(uint64_t value)
 {
     test_result.value = value;
-    assert_int_equal(work_done(&test_spawner), 0);
+    assert_int_equal(work_done(&test_spawner, LANE_LAYERS), 0);
 }
 
 static void fail_with(int error, const char *text)
 {
     test_result.error = error;
     snprintf(test_result.text, sizeof test_result.text, "%s", text);
-    assert_int_equal(work_done(&test_spawner), 0);
+    assert_int_equal(work_done(&test_spawner, LANE_LAYERS), 0);
 }
 
 static void open_nest(uint32_t n, const struct spawn_nest *make)
@@ -97,7 +97,8 @@ static void a_nest_is_opened_and_closed(void **state)
     assert_true(test_spawner.nests[3].modules >= 0);
 
     assert_int_equal(ask_nest(SPAWN_NEST_CLOSE, 3, NULL), 0);
-    assert_int_equal(test_spawner.worker.pid, 0); /* it waits for the end of the nest's process */
+    assert_int_equal(test_spawner.lanes[LANE_LAYERS].pid,
+                     0); /* it waits for the end of the nest's process */
     test_spawner.nests[3].pid = 0;
     nest_process_died(&test_spawner, 3);
     assert_int_equal(test_work.reply.op, SPAWN_NEST_CLOSE);
@@ -193,7 +194,7 @@ static void work_is_done_in_order_one_at_a_time(void **state)
     assert_int_equal(test_work.reply.op, SPAWN_INPUT_REMOVE);
     fail_with(EIO, "x");
     assert_int_equal(heard().error, EIO);
-    assert_int_equal(test_spawner.worker.count, 0);
+    assert_int_equal(test_spawner.lanes[LANE_LAYERS].count, 0);
 }
 
 static void work_that_cannot_be_begun_is_answered(void **state)
@@ -245,7 +246,7 @@ static void nests_always_find_room_in_the_queue(void **state)
     assert_int_equal(refused, 2 * WORKS_MAX - (WORKS_MAX - LIMIT_NESTS));
     for (uint32_t n = 1; n < LIMIT_NESTS; n++)
         assert_int_equal(ask_nest(SPAWN_NEST_OPEN, n, &run_nest), 0);
-    assert_int_equal(test_spawner.worker.count, WORKS_MAX - 1);
+    assert_int_equal(test_spawner.lanes[LANE_LAYERS].count, WORKS_MAX - 1);
 }
 
 static void a_text_is_cut_between_characters(void **state)

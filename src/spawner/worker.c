@@ -1,4 +1,4 @@
-/* worker: makes and removes file systems and trees, one order at a time.
+/* worker: makes and removes file systems and trees, one order of each lane at a time.
  *
  * worker_perform() and below run in a child of the spawner: root, the spawner's mount namespace, a
  * pid namespace of its own, so that no program it executes outlives it.  It has no descriptor of
@@ -20,7 +20,10 @@
 
 #include "base/fd.h"
 #include "spawner/layer.h"
+#include "spawner/loop.h"
 #include "spawner/policy.h"
+#include "spawner/workspace.h"
+#include "spawner/workspace_orders.h"
 #include "spawner/world.h"
 
 /* -- in the worker ----------------------------------------------------------------------------- */
@@ -42,7 +45,7 @@ static int undo_nest(const struct spawner *s, const struct work *w, struct err *
 
     world_remove(s, n);
     world_target_dir(n, target);
-    layer_unmount(target);
+    loop_unmount(target);
     return w->made_target ? layer_remove(&s->config, s->nests[n].make.target, e) : 0;
 }
 
@@ -59,8 +62,46 @@ static int close_nest(const struct spawner *s, const struct work *w, struct work
     world_target_dir(w->reply.nest, target);
     ret = layer_seal(&s->config, nest->make.target, target, nest->target, &r->value, e);
     close(nest->target);
-    layer_unmount(target);
+    loop_unmount(target);
     return ret;
+}
+
+static int perform_on_workspace(const struct spawner *s, const struct work *w,
+                                struct work_result *r, struct err *e)
+{
+    uint64_t number = w->reply.layer;
+    bool is_open = workspace_is_open(s, number);
+
+    switch ((enum spawn_op)w->reply.op) {
+    case SPAWN_WORKSPACE_MAKE:
+        return is_open ? err_set(e, ERR_EXISTS, EEXIST, "the workspace is open")
+                       : workspace_make(&s->config, number, w->bytes, e);
+    case SPAWN_WORKSPACE_OPEN:
+        return is_open ? workspace_grow(number, w->bytes, e)
+                       : workspace_open(&s->config, number, w->bytes, e);
+    case SPAWN_WORKSPACE_GROW:
+        return is_open ? workspace_grow(number, w->bytes, e)
+                       : err_set(e, ERR_NOT_FOUND, ENOENT, "the workspace is not open");
+    case SPAWN_WORKSPACE_CLOSE:
+        return is_open ? workspace_close(&s->config, number, &r->value, e) : 0;
+    case SPAWN_WORKSPACE_COPY:
+        return workspace_copy(&s->config, number, w->other, is_open, &r->value, e);
+    case SPAWN_WORKSPACE_REMOVE:
+        return is_open ? err_set(e, ERR_UNAVAILABLE, EBUSY, "the workspace is open")
+                       : workspace_remove(&s->config, number, e);
+    case SPAWN_WORKSPACE_NEXT:
+        return workspace_next(&s->config, number, &r->value, e);
+    default:
+        return err_set(e, ERR_INTERNAL, EINVAL, "no work for the worker");
+    }
+}
+
+static int undo(const struct spawner *s, const struct work *w, struct err *e)
+{
+    if (w->reply.op < SPAWN_WORKSPACE_MAKE)
+        return undo_nest(s, w, e);
+    workspace_undo(&s->config, w->reply.op == SPAWN_WORKSPACE_COPY ? w->other : w->reply.layer);
+    return 0;
 }
 
 static int perform(const struct spawner *s, const struct work *w, struct work_result *r,
@@ -69,7 +110,7 @@ static int perform(const struct spawner *s, const struct work *w, struct work_re
     uint64_t layer = w->reply.layer;
 
     if (w->undo)
-        return undo_nest(s, w, e);
+        return undo(s, w, e);
     switch ((enum spawn_op)w->reply.op) {
     case SPAWN_NEST_OPEN:
         return open_nest(s, w, r, e);
@@ -84,21 +125,31 @@ static int perform(const struct spawner *s, const struct work *w, struct work_re
     case SPAWN_INPUT_REMOVE:
         return layer_remove_input(&s->config, layer, e);
     default:
-        return err_set(e, ERR_INTERNAL, EINVAL, "no work for the worker");
+        return perform_on_workspace(s, w, r, e);
     }
 }
 
-static _Noreturn void become_worker(const struct spawner *s, const struct work *w, int result)
+/* What takes long shares the CPU as a build does.  What a session waits for stays where it is: to
+ * move a process into a group of version 1 can take 8 ms. */
+static void enter_group(const struct spawner *s, enum lane lane)
+{
+    if (lane != LANE_LAYERS && lane != LANE_COPIES)
+        return;
+    for (uint32_t i = 0; i < s->worker_group.nprocs; i++) {
+        if (write(s->worker_group.procs[i], "0", 1) != 1)
+            _exit(1);
+    }
+}
+
+static _Noreturn void become_worker(const struct spawner *s, enum lane lane, const struct work *w,
+                                    int result)
 {
     struct work_result r = {0};
     struct err e = {0};
 
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         _exit(1);
-    for (uint32_t i = 0; i < s->worker.group.nprocs; i++) {
-        if (write(s->worker.group.procs[i], "0", 1) != 1)
-            _exit(1);
-    }
+    enter_group(s, lane);
     if (chdir(s->stage) < 0)
         err_set(&e, ERR_INTERNAL, errno, "chdir %s", s->stage);
     else if (perform(s, w, &r, &e) == 0)
@@ -114,59 +165,94 @@ static _Noreturn void become_worker(const struct spawner *s, const struct work *
 
 int worker_prepare(struct spawner *s, struct err *e)
 {
-    if (s->cgroups->create(&s->worker.group, "worker", e) < 0)
+    if (s->cgroups->create(&s->worker_group, "worker", e) < 0)
         return -1;
-    return s->cgroups->weight(&s->worker.group, policy_build_weight(&s->config), e);
+    return s->cgroups->weight(&s->worker_group, policy_build_weight(&s->config), e);
 }
 
-int worker_start(struct spawner *s, const struct work *w, struct err *e)
+/* Somebody who thaws, if this is going to freeze. */
+static int start_guard(struct spawner *s, struct worker *worker, const struct work *w,
+                       struct err *e)
+{
+    char dir[sizeof s->stage + WORKSPACE_NAME], name[WORKSPACE_NAME];
+
+    worker->guard.pid = 0;
+    if (w->undo || w->reply.op != SPAWN_WORKSPACE_COPY || !workspace_is_open(s, w->reply.layer))
+        return 0;
+    workspace_dir(w->reply.layer, name);
+    snprintf(dir, sizeof dir, "%s/%s", s->stage, name);
+    return freeze_guard_start(&worker->guard, dir, e);
+}
+
+static pid_t clone_worker(struct spawner *s, enum lane lane, const struct work *w, int result)
 {
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+
+    if (pid == 0)
+        become_worker(s, lane, w, result);
+    return pid;
+}
+
+int worker_start(struct spawner *s, enum lane lane, const struct work *w, struct err *e)
+{
+    struct worker *worker = &s->lanes[lane];
     int pipefd[2];
     pid_t pid;
 
     if (pipe2(pipefd, O_CLOEXEC) < 0)
         return err_set(e, ERR_INTERNAL, errno, "worker: pipe");
-    if (spawner_watch(s, pipefd[0], EVENT_WORKER, 0, e) < 0) {
+    if (start_guard(s, worker, w, e) < 0 ||
+        spawner_watch(s, pipefd[0], EVENT_WORKER, (uint32_t)lane, e) < 0) {
+        freeze_guard_release(&worker->guard);
+        freeze_guard_finish(&worker->guard);
         close(pipefd[0]);
         close(pipefd[1]);
         return -1;
     }
-    pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-    if (pid == 0)
-        become_worker(s, w, pipefd[1]);
+    pid = clone_worker(s, lane, w, pipefd[1]);
+    if (pid < 0)
+        err_set(e, ERR_INTERNAL, errno, "worker: clone3");
+    freeze_guard_release(&worker->guard);
     close(pipefd[1]);
-    s->worker.result = pipefd[0];
-    s->worker.pid = pid;
+    worker->result = pipefd[0];
+    worker->pid = pid > 0 ? pid : 0;
     if (pid > 0)
         return 0;
-    s->worker.pid = 0;
+    freeze_guard_finish(&worker->guard);
     spawner_unwatch(s, pipefd[0]);
-    fd_close(&s->worker.result);
-    return err_set(e, ERR_INTERNAL, errno, "worker: clone3");
+    fd_close(&worker->result);
+    return -1;
 }
 
-void worker_finish(struct spawner *s, struct work_result *ret)
+void worker_finish(struct spawner *s, enum lane lane, struct work_result *ret)
 {
-    ssize_t n = read(s->worker.result, ret, sizeof *ret);
+    struct worker *worker = &s->lanes[lane];
+    ssize_t n = read(worker->result, ret, sizeof *ret);
 
     if (n != sizeof *ret) {
-        *ret = (struct work_result){.error = EIO};
+        *ret = (struct work_result){.error = EIO, .lost = 1};
         snprintf(ret->text, sizeof ret->text, "the spawner's worker was ended by somebody");
     }
     ret->text[sizeof ret->text - 1] = '\0';
-    spawner_unwatch(s, s->worker.result);
-    fd_close(&s->worker.result);
-    waitpid(s->worker.pid, NULL, 0); /* it has nothing left to do */
-    s->worker.pid = 0;
+    spawner_unwatch(s, worker->result);
+    fd_close(&worker->result);
+    waitpid(worker->pid, NULL, 0); /* it has nothing left to do */
+    worker->pid = 0;
+    freeze_guard_finish(&worker->guard);
 }
 
 void worker_stop(struct spawner *s)
 {
-    if (s->worker.pid == 0)
-        return;
-    /* Safe because: our own child, not reaped yet. */
-    kill(s->worker.pid, SIGKILL);
-    waitpid(s->worker.pid, NULL, 0);
-    s->worker.pid = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        struct worker *worker = &s->lanes[i];
+
+        if (worker->pid == 0)
+            continue;
+        /* Safe because: our own child, not reaped yet. */
+        kill(worker->pid, SIGKILL);
+        waitpid(worker->pid, NULL, 0);
+        worker->pid = 0;
+        freeze_guard_finish(&worker->guard);
+    }
 }

@@ -22,6 +22,7 @@
 #include "enter/stage.h"
 #include "spawner/idmap.h"
 #include "spawner/layer.h"
+#include "spawner/loop.h"
 #include "spawner/spawner.h"
 
 #define OVERLAY_OPTIONS 512
@@ -69,7 +70,7 @@ static int mount_layers(const struct spawner *s, const struct spawn_nest *make, 
         if (make_dir(dir, e) < 0)
             return -1;
         if (layer_mount(&s->config, make->layers[i], dir, e) < 0) {
-            layer_unmount(dir);
+            loop_unmount(dir);
             return -1;
         }
     }
@@ -228,12 +229,12 @@ static void remove_parts(uint32_t n)
 
     for (uint32_t i = 0; i < SPAWN_LAYERS; i++) {
         lower_dir(n, i, dir);
-        layer_unmount(dir);
+        loop_unmount(dir);
     }
     nest_dir('u', n, dir);
-    layer_unmount(dir);
+    loop_unmount(dir);
     nest_dir('k', n, dir);
-    layer_unmount(dir);
+    loop_unmount(dir);
 }
 
 int world_make(const struct spawner *s, uint32_t n, bool *ret_target, struct err *e)
@@ -285,11 +286,11 @@ void world_remove(const struct spawner *s, uint32_t n)
     char dir[WORLD_NAME];
 
     nest_dir('n', n, dir);
-    layer_unmount(dir);
+    loop_unmount(dir);
     remove_parts(n);
     for (uint32_t i = 0; i < make->nlayers; i++) {
         layer_dir(make->layers[i], dir);
         if (!world_uses_layer(s, make->layers[i], n))
-            layer_unmount(dir);
+            loop_unmount(dir);
     }
 }

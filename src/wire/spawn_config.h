@@ -52,4 +52,5 @@ struct spawn_config {
     uint32_t zygote_forks;                   /* a zygote is renewed after so many */
     uint32_t zygote_minutes;                 /* or after so long */
     uint32_t slots;                          /* sandboxes at once */
+    uint64_t workspace_bytes_max; /* of a session's durable workspace; 0: there are none */
 };
