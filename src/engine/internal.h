@@ -2,6 +2,7 @@
  *
  *   engine_run -> nest (which pool) -> pool (a ready sandbox, or a place in its queue)
  *              -> running (feed, watch, answer)
+ *   live_open -> the same -> live (a session: processes, calls on files)
  *   pool -> sandbox (one slot of the spawner: three descriptors and a reader)
  */
 #pragma once
@@ -30,8 +31,8 @@ struct nest {
     bool closing, ending; /* by its owner; by the spawner */
     uint32_t min;         /* idle sandboxes, once there has been a run */
     struct pool pools[2]; /* by enum spawn_kind */
-    struct run *runs;
-    uint32_t busy;
+    struct taker *takers; /* that wait or have their sandboxes */
+    uint32_t busy;        /* how many */
     uint64_t used_us;
     struct err error; /* why it failed, or could not be completed */
     uint64_t bytes;   /* of the target */
@@ -45,11 +46,12 @@ struct nest {
 struct nest *nest_create_built_in(struct engine *en);
 /* At the end of the engine, whatever state it is in. */
 void nest_destroy(struct nest *nest);
-/* A run begins or ends to be the nest's. */
-void nest_enter(struct nest *nest, struct run *run);
-void nest_leave(struct run *run);
-/* Chooses a pool for the run, which waits there for its sandbox. */
-void nest_take(struct run *run);
+/* Somebody begins or ends to be the nest's. */
+void nest_enter(struct nest *nest, struct taker *t);
+void nest_leave(struct taker *t);
+/* A sandbox for it, warm if there are warm ones, with this network (enum spawn_network), now or
+ * later. */
+void nest_take(struct taker *t, enum spawn_kind kind, uint32_t network);
 /* A sandbox of this pool could not be made, and has been closed. */
 void nest_sandbox_failed(struct pool *p, const struct err *e);
 /* One that nobody wants any more has been closed. */
@@ -64,15 +66,11 @@ struct run {
     struct run_spec *spec;
     struct run_events events;
     struct run_result result;
-    struct nest *nest;
-    struct run *nest_next, **nest_prev; /* in the nest's list */
+    struct taker taker;
     struct sandbox *sandbox;
-    struct pool *pool;
     uv_timer_t timer; /* the deadline of last resort, and the deferred end */
     struct feed feed;
-    struct run *next; /* in the pool's queue */
     uint64_t taken_us;
-    uint64_t waiting_since_us;
     uint64_t discarded; /* bytes of output beyond the limit, or of a job of ours */
     size_t output_max;  /* bytes of one stream */
     uint32_t attempts;
@@ -83,16 +81,6 @@ struct run {
     bool cancelled;
     bool finished;
 };
-
-void running_begin(struct run *run, struct sandbox *sb);
-/* The reader has new things to say. */
-void running_control(struct run *run);
-void running_writable(struct run *run);
-void running_output(struct run *run, int channel);
-/* The sandbox ended or broke the protocol. */
-void running_lost(struct run *run, const struct err *e);
-/* No sandbox can be had. */
-void running_unserved(struct run *run, const char *why);
 
 /* -- engine ------------------------------------------------------------------------------------ */
 struct engine {

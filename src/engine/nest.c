@@ -121,7 +121,7 @@ static void settle(struct nest *nest)
 void nest_close(struct nest *nest, bool end_runs,
                 void (*on_closed)(void *data, uint64_t bytes, const struct err *e), void *data)
 {
-    struct run *next;
+    struct taker *next;
 
     assert(nest->number != 0 && !nest->closing);
     nest->closing = true;
@@ -130,9 +130,9 @@ void nest_close(struct nest *nest, bool end_runs,
     uv_timer_stop(&nest->timer);
     for (size_t i = 0; i < 2; i++)
         nest->pools[i].min = nest->pools[i].max = nest->pools[i].target = 0;
-    for (struct run *run = nest->runs; end_runs && run != NULL; run = next) {
-        next = run->nest_next;
-        run_cancel(run);
+    for (struct taker *t = nest->takers; end_runs && t != NULL; t = next) {
+        next = t->nest_next;
+        t->ops->cancel(t);
     }
     settle(nest);
 }
@@ -278,36 +278,32 @@ struct nest *nest_open(struct engine *en, const struct nest_config *config, stru
     return nest;
 }
 
-/* -- runs -------------------------------------------------------------------------------------- */
+/* -- who uses it
+ * -------------------------------------------------------------------------------------- */
 
-void nest_enter(struct nest *nest, struct run *run)
+void nest_enter(struct nest *nest, struct taker *t)
 {
     assert(!nest->closing);
-    run->nest = nest;
-    run->nest_prev = &nest->runs;
-    run->nest_next = nest->runs;
-    if (nest->runs != NULL)
-        nest->runs->nest_prev = &run->nest_next;
-    nest->runs = run;
+    t->nest = nest;
+    t->nest_prev = &nest->takers;
+    t->nest_next = nest->takers;
+    if (nest->takers != NULL)
+        nest->takers->nest_prev = &t->nest_next;
+    nest->takers = t;
     nest->busy++;
 }
 
-void nest_leave(struct run *run)
+void nest_leave(struct taker *t)
 {
-    struct nest *nest = run->nest;
+    struct nest *nest = t->nest;
 
-    *run->nest_prev = run->nest_next;
-    if (run->nest_next != NULL)
-        run->nest_next->nest_prev = run->nest_prev;
-    run->nest = NULL;
+    *t->nest_prev = t->nest_next;
+    if (t->nest_next != NULL)
+        t->nest_next->nest_prev = t->nest_prev;
+    t->nest = NULL;
     nest->busy--;
     nest->used_us = clock_now_us();
     settle(nest);
-}
-
-static bool wants_warm(const struct run_spec *spec)
-{
-    return spec->program == NULL && !spec->fresh && spec->language->warm;
 }
 
 /* The most that a run in this nest may have; the spawner knows it too. */
@@ -319,23 +315,22 @@ static uint32_t highest_network(const struct nest *nest)
                                                               : SPAWN_NETWORK_NONE;
 }
 
-void nest_take(struct run *run)
+void nest_take(struct taker *t, enum spawn_kind kind, uint32_t network)
 {
-    struct nest *nest = run->nest;
-    enum spawn_kind kind = nest->is_warm && wants_warm(run->spec) ? SPAWN_WARM : SPAWN_COLD;
+    struct nest *nest = t->nest;
 
-    run->pool = &nest->pools[kind];
+    t->pool = &nest->pools[nest->is_warm ? kind : SPAWN_COLD];
     if (nest->state == NEST_FAILED) {
-        running_unserved(run, nest->error.text);
+        t->ops->unserved(t, nest->error.text);
         return;
     }
-    if (run->spec->network > highest_network(nest)) {
-        running_unserved(run, "network: more than this environment may have");
+    if (network > highest_network(nest)) {
+        t->ops->unserved(t, "network: more than this environment may have");
         return;
     }
     if (!nest->closing && nest->number != 0)
         nest->pools[nest->is_warm ? SPAWN_WARM : SPAWN_COLD].min = nest->min;
-    pool_take(run->pool, run);
+    pool_take(t->pool, t);
 }
 
 /* Runs of an opened nest rather start cold than wait for an interpreter that may never come. */

@@ -36,8 +36,9 @@ struct nest *nest_open(struct engine *en, const struct nest_config *config, stru
 void nest_close(struct nest *nest, bool end_runs,
                 void (*on_closed)(void *data, uint64_t bytes, const struct err *e), void *data);
 
-bool nest_is_up(const struct nest *nest);       /* made, and has not failed */
-uint32_t nest_busy(const struct nest *nest);    /* runs that wait or are in progress */
+bool nest_is_up(const struct nest *nest); /* made, and has not failed */
+uint32_t
+nest_busy(const struct nest *nest); /* runs and live sessions in it, the waiting ones too */
 uint64_t nest_used_us(const struct nest *nest); /* monotonic, when its last run ended */
 
 /* Work of the spawner on layers; `done` is called once, later, with bytes or the next number in

@@ -63,27 +63,28 @@ static struct sandbox *pop_ready(struct pool *p)
     return sb;
 }
 
-static struct run *pop_waiting(struct pool *p)
+static struct taker *pop_waiting(struct pool *p)
 {
-    struct run *run = p->waiting;
+    struct taker *t = p->waiting;
 
-    p->waiting = run->next;
+    p->waiting = t->next;
     if (p->waiting == NULL)
         p->waiting_tail = &p->waiting;
     p->nwaiting--;
-    return run;
+    return t;
 }
 
-void pool_take(struct pool *p, struct run *run)
+void pool_take(struct pool *p, struct taker *t)
 {
     p->taken++;
+    t->pool = p;
     if (p->ready != NULL) {
-        running_begin(run, pop_ready(p));
+        t->ops->begin(t, pop_ready(p));
     } else {
-        run->next = NULL;
-        run->waiting_since_us = clock_now_us();
-        *p->waiting_tail = run;
-        p->waiting_tail = &run->next;
+        t->next = NULL;
+        t->waiting_since_us = clock_now_us();
+        *p->waiting_tail = t;
+        p->waiting_tail = &t->next;
         p->nwaiting++;
     }
     /* Making a sandbox takes a core for longer than most runs need one: while there are others, the
@@ -92,12 +93,12 @@ void pool_take(struct pool *p, struct run *run)
         pool_refill(p);
 }
 
-void pool_leave(struct pool *p, struct run *run)
+void pool_leave(struct pool *p, struct taker *t)
 {
-    for (struct run **at = &p->waiting; *at != NULL; at = &(*at)->next) {
-        if (*at != run)
+    for (struct taker **at = &p->waiting; *at != NULL; at = &(*at)->next) {
+        if (*at != t)
             continue;
-        *at = run->next;
+        *at = t->next;
         if (*at == NULL)
             p->waiting_tail = at;
         p->nwaiting--;
@@ -118,7 +119,9 @@ void pool_ready(struct pool *p, struct sandbox *sb)
     p->failures = 0;
     p->retry_us = 0;
     if (p->nwaiting > 0) {
-        running_begin(pop_waiting(p), sb);
+        struct taker *t = pop_waiting(p);
+
+        t->ops->begin(t, sb);
     } else {
         sb->next = p->ready;
         p->ready = sb;
@@ -127,7 +130,7 @@ void pool_ready(struct pool *p, struct sandbox *sb)
     pool_refill(p);
 }
 
-void pool_failed(struct pool *p, struct sandbox *sb, const char *why)
+void pool_failed(struct pool *p, struct sandbox *sb, const struct err *e)
 {
     uint32_t doublings = p->failures < RETRY_DOUBLINGS ? p->failures : RETRY_DOUBLINGS;
 
@@ -139,9 +142,10 @@ void pool_failed(struct pool *p, struct sandbox *sb, const char *why)
     forget_opening(p, sb);
     p->failures++;
     p->retry_us = clock_now_us() + ((uint64_t)RETRY_FIRST_US << doublings);
-    snprintf(p->reason, sizeof p->reason, "%s", why);
+    p->errnum = e->errnum;
+    snprintf(p->reason, sizeof p->reason, "%s", e->text);
     log_event(p->failures >= FAILURES_LOUD ? LOG_ERROR : LOG_WARNING, "sandbox.failed",
-              LOG_STR("kind", p->kind == SPAWN_WARM ? "warm" : "cold"), LOG_STR("reason", why),
+              LOG_STR("kind", p->kind == SPAWN_WARM ? "warm" : "cold"), LOG_STR("reason", e->text),
               LOG_INT("in_a_row", p->failures));
 }
 
@@ -168,6 +172,13 @@ static void shrink(struct pool *p)
         sandbox_close(pop_ready(p));
 }
 
+static void fail_first(struct pool *p, const char *why)
+{
+    struct taker *t = pop_waiting(p);
+
+    t->ops->unserved(t, why);
+}
+
 void pool_tick(struct pool *p)
 {
     uint64_t now = clock_now_us();
@@ -175,7 +186,7 @@ void pool_tick(struct pool *p)
     follow_demand(p);
     shrink(p);
     while (p->waiting != NULL && now - p->waiting->waiting_since_us > GIVE_UP_US)
-        running_unserved(pop_waiting(p), p->reason);
+        fail_first(p, p->reason);
     pool_refill(p);
 }
 
@@ -203,19 +214,18 @@ void pool_drain(struct pool *p)
 void pool_hand_over(struct pool *from, struct pool *to)
 {
     while (from->waiting != NULL) {
-        struct run *run = pop_waiting(from);
-        uint64_t since_us = run->waiting_since_us;
+        struct taker *t = pop_waiting(from);
+        uint64_t since_us = t->waiting_since_us;
 
-        run->pool = to;
-        pool_take(to, run);
-        run->waiting_since_us = since_us;
+        pool_take(to, t);
+        t->waiting_since_us = since_us;
     }
 }
 
 void pool_fail_waiting(struct pool *p, const char *why)
 {
     while (p->waiting != NULL)
-        running_unserved(pop_waiting(p), why);
+        fail_first(p, why);
 }
 
 void pool_close(struct pool *p)

@@ -10,7 +10,7 @@ enum { SANDBOXES = 64 };
 static struct nest nest;
 static struct sandbox *opening[SANDBOXES];
 static int nopening, nclosed, nunserved;
-static struct run *begun[SANDBOXES];
+static struct taker *begun[SANDBOXES];
 static struct sandbox *given[SANDBOXES];
 static int nbegun;
 static const char *last_reason;
@@ -34,22 +34,30 @@ void sandbox_close(struct sandbox *sb)
     free(sb);
 }
 
-void running_begin(struct run *run, struct sandbox *sb)
+static void begin(struct taker *run, struct sandbox *sb)
 {
     sb->state = SANDBOX_TAKEN;
     begun[nbegun] = run;
     given[nbegun++] = sb;
 }
 
-void running_unserved(struct run *run, const char *why)
+static void unserved(struct taker *run, const char *why)
 {
     nunserved++;
     last_reason = why;
 }
 
+static const struct taker_ops ops = {.begin = begin, .unserved = unserved};
+
 static struct pool *pool(void)
 {
     return &nest.pools[SPAWN_WARM];
+}
+
+static void take(struct taker *t)
+{
+    t->ops = &ops;
+    pool_take(pool(), t);
 }
 
 static struct sandbox *pop_opening(void)
@@ -66,7 +74,9 @@ static void become_ready(struct sandbox *sb)
 
 static void become_failed(struct sandbox *sb)
 {
-    pool_failed(pool(), sb, "no luck");
+    const struct err e = {.text = "no luck"};
+
+    pool_failed(pool(), sb, &e);
     sandbox_close(sb);
 }
 
@@ -107,10 +117,10 @@ static void a_pool_fills_to_its_floor(void **state)
 
 static void only_a_few_are_made_at_once(void **state)
 {
-    static struct run runs[10];
+    static struct taker runs[10];
 
     for (size_t i = 0; i < TEST_COUNT(runs); i++)
-        pool_take(pool(), &runs[i]);
+        take(&runs[i]);
     assert_int_equal(nopening, 4);
     become_ready(pop_opening());
     assert_int_equal(nopening, 4);
@@ -118,10 +128,10 @@ static void only_a_few_are_made_at_once(void **state)
 
 static void runs_are_served_in_order(void **state)
 {
-    static struct run runs[4];
+    static struct taker runs[4];
 
     for (size_t i = 0; i < TEST_COUNT(runs); i++)
-        pool_take(pool(), &runs[i]);
+        take(&runs[i]);
     assert_int_equal(pool()->nwaiting, 4);
     pool_leave(pool(), &runs[3]);
     pool_leave(pool(), &runs[1]);
@@ -138,14 +148,14 @@ static void runs_are_served_in_order(void **state)
 
 static void a_run_may_leave_and_another_queue_behind(void **state)
 {
-    static struct run runs[3];
+    static struct taker runs[3];
 
-    pool_take(pool(), &runs[0]);
+    take(&runs[0]);
     pool_leave(pool(), &runs[0]);
-    pool_take(pool(), &runs[1]);
-    pool_take(pool(), &runs[2]);
+    take(&runs[1]);
+    take(&runs[2]);
     pool_leave(pool(), &runs[2]);
-    pool_take(pool(), &runs[2]);
+    take(&runs[2]);
     become_ready(pop_opening());
     become_ready(pop_opening());
     assert_ptr_equal(begun[0], &runs[1]);
@@ -154,11 +164,11 @@ static void a_run_may_leave_and_another_queue_behind(void **state)
 
 static void no_sandbox_is_given_out_twice(void **state)
 {
-    static struct run runs[3];
+    static struct taker runs[3];
 
     fill();
     for (size_t i = 0; i < TEST_COUNT(runs); i++)
-        pool_take(pool(), &runs[i]);
+        take(&runs[i]);
     assert_int_equal(nbegun, 3);
     assert_ptr_not_equal(given[0], given[1]);
     assert_ptr_not_equal(given[1], given[2]);
@@ -206,7 +216,7 @@ static void the_pause_grows_and_has_an_end(void **state)
         struct sandbox sb = {.state = SANDBOX_BUILDING};
         uint64_t now = clock_now_us();
 
-        pool_failed(pool(), &sb, "again");
+        pool_failed(pool(), &sb, &(struct err){.text = "again"});
         assert_true(pool()->retry_us - now >= last / 2);
         assert_true(pool()->retry_us - now < 2000000);
         last = pool()->retry_us - now;
@@ -216,11 +226,11 @@ static void the_pause_grows_and_has_an_end(void **state)
 
 static void a_run_does_not_wait_for_ever(void **state)
 {
-    static struct run runs[2];
+    static struct taker runs[2];
 
     pool()->enabled = false;
-    pool_take(pool(), &runs[0]);
-    pool_take(pool(), &runs[1]);
+    take(&runs[0]);
+    take(&runs[1]);
     runs[0].waiting_since_us -= 11000000;
     snprintf(pool()->reason, sizeof pool()->reason, "why");
     pool_tick(pool());
@@ -248,12 +258,12 @@ static void demand_raises_the_target_up_to_its_ceiling(void **state)
 
 static void what_is_taken_is_replaced_when_its_run_has_ended(void **state)
 {
-    static struct run run[2];
+    static struct taker run[2];
 
     fill(); /* three */
-    pool_take(pool(), &run[0]);
+    take(&run[0]);
     assert_int_equal(nopening, 0); /* two are left: the run goes first */
-    pool_take(pool(), &run[1]);
+    take(&run[1]);
     assert_int_equal(nopening, 2); /* one is left: no time to lose */
 }
 
@@ -287,13 +297,13 @@ static void a_drained_pool_keeps_only_what_is_not_answered_yet(void **state)
 
 static void runs_go_to_another_pool_in_order_and_wait_no_longer(void **state)
 {
-    static struct run runs[3];
+    static struct taker runs[3];
     struct pool *cold = &nest.pools[SPAWN_COLD];
 
     pool_init(cold, &nest, SPAWN_COLD, 0, 2);
     pool()->enabled = cold->enabled = false;
     for (size_t i = 0; i < TEST_COUNT(runs); i++) {
-        pool_take(pool(), &runs[i]);
+        take(&runs[i]);
         runs[i].waiting_since_us = i + 1;
     }
     pool_hand_over(pool(), cold);
@@ -310,12 +320,12 @@ static void runs_go_to_another_pool_in_order_and_wait_no_longer(void **state)
 
 static void a_pool_without_a_floor_starts_at_the_first_run(void **state)
 {
-    static struct run run;
+    static struct taker run;
 
     pool_init(pool(), &nest, SPAWN_WARM, 0, 1);
     pool_tick(pool());
     assert_int_equal(nopening, 0);
-    pool_take(pool(), &run);
+    take(&run);
     assert_int_equal(nopening, 1);
     become_ready(pop_opening());
     assert_ptr_equal(begun[0], &run);

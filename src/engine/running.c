@@ -4,6 +4,7 @@
  * run's own output is copied, bounded, and never interpreted here (R48, R54). */
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,7 +58,7 @@ static void finish(struct run *run)
     run->engine->busy--;
     uv_timer_stop(&run->timer);
     engine_refill_soon(run->engine);
-    nest_leave(run);
+    nest_leave(&run->taker);
     tell(&run->timer);
 }
 
@@ -73,8 +74,15 @@ static void set_failed(struct run *run, const char *why)
     run->result.message = strdup(why);
 }
 
-void running_unserved(struct run *run, const char *why)
+static struct run *run_of(struct taker *t)
 {
+    return (struct run *)((char *)t - offsetof(struct run, taker));
+}
+
+static void on_unserved(struct taker *t, const char *why)
+{
+    struct run *run = run_of(t);
+
     set_failed(run, why[0] != '\0' ? why : "no sandbox could be made in time");
     uv_timer_start(&run->timer, on_deferred, 0, 0);
 }
@@ -144,8 +152,10 @@ static void end_flood(struct run *run)
     finish(run);
 }
 
-void running_output(struct run *run, int channel)
+static void on_output(struct taker *t, int channel)
 {
+    struct run *run = run_of(t);
+
     if (read_output(run, channel) && run->spec->program == NULL)
         read_output(run, channel); /* twice 64 KiB, the size of the pipe, then others */
     if (run->discarded > DISCARD_MAX && run->sandbox->reader.phase < READER_ENDED)
@@ -164,13 +174,15 @@ static void keep_usage(struct run *run, const struct spawn_reply *reply)
         run->result.limits_hit |= RUN_HIT_PROCESSES;
 }
 
+static void conclude(struct run *run);
+
 static void on_usage(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct run *run = data;
 
     keep_usage(run, reply);
     run->usage_known = true;
-    running_control(run);
+    conclude(run);
 }
 
 static void on_sample(void *data, const struct spawn_reply *reply, int *fds)
@@ -253,7 +265,8 @@ static void drain_output(struct run *run)
     }
 }
 
-void running_control(struct run *run)
+/* What the verdict still lacks is asked for; then the end. */
+static void conclude(struct run *run)
 {
     enum reader_phase phase = run->sandbox->reader.phase;
 
@@ -268,6 +281,11 @@ void running_control(struct run *run)
         return;
     drain_output(run);
     finish(run);
+}
+
+static void on_control(struct taker *t)
+{
+    conclude(run_of(t));
 }
 
 /* -- losing a sandbox -------------------------------------------------------------------------- */
@@ -287,6 +305,16 @@ static void on_post_mortem(void *data, const struct spawn_reply *reply, int *fds
     finish(run);
 }
 
+static bool wants_warm(const struct run_spec *spec)
+{
+    return spec->program == NULL && !spec->fresh && spec->language->warm;
+}
+
+static void take(struct run *run)
+{
+    nest_take(&run->taker, wants_warm(run->spec) ? SPAWN_WARM : SPAWN_COLD, run->spec->network);
+}
+
 static void try_another(struct run *run)
 {
     struct sandbox *sb = run->sandbox;
@@ -299,10 +327,10 @@ static void try_another(struct run *run)
     run->sampled_us = 0;
     run->closed_outputs = 0;
     sandbox_close(sb);
-    nest_take(run);
+    take(run);
 }
 
-void running_lost(struct run *run, const struct err *e)
+static void lose(struct run *run, const struct err *e)
 {
     struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
     bool handed_over = run->feed.niov > 0 && run->feed.at == run->feed.niov;
@@ -319,6 +347,11 @@ void running_lost(struct run *run, const struct err *e)
     set_failed(run, e->text);
     spawner_forget(run->engine->spawner, run);
     spawner_request(run->engine->spawner, &req, on_post_mortem, run);
+}
+
+static void on_lost(struct taker *t, const struct err *e)
+{
+    lose(run_of(t), e);
 }
 
 /* -- the start --------------------------------------------------------------------------------- */
@@ -339,7 +372,7 @@ static void release_inputs(struct run *run)
     spec->code = spec->stdin_data = spec->arena = NULL;
 }
 
-void running_writable(struct run *run)
+static void feed(struct run *run)
 {
     struct err e = {0};
     int r = feed_write(&run->feed, run->sandbox->fds[CHANNEL_CONTROL], &e);
@@ -358,6 +391,11 @@ void running_writable(struct run *run)
         run->events.on_start(run->events.data);
 }
 
+static void on_writable(struct taker *t)
+{
+    feed(run_of(t));
+}
+
 static void on_start(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct run *run = data;
@@ -369,10 +407,10 @@ static void on_start(void *data, const struct spawn_reply *reply, int *fds)
         if (has_network)
             err_prefix(&e, "network");
         run->attempts = ATTEMPTS_MAX;
-        running_lost(run, &e);
+        lose(run, &e);
     } else if (run->waits_for_start) {
         run->waits_for_start = false;
-        running_writable(run);
+        feed(run);
     }
 }
 
@@ -412,26 +450,27 @@ static void describe_isolation(struct run *run)
         .warm = run->sandbox->pool->kind == SPAWN_WARM,
         .network = network_name(run->spec->network),
         .namespaces = NAMESPACES,
-        .seccomp = run->nest->kind == SPAWN_NEST_RUN ? "default" : "build",
+        .seccomp = run->taker.nest->kind == SPAWN_NEST_RUN ? "default" : "build",
     };
 }
 
-void running_begin(struct run *run, struct sandbox *sb)
+static void on_begin(struct taker *t, struct sandbox *sb)
 {
-    struct feed_config feed = {.work_dir = run->engine->config.work_dir,
-                               .warm = sb->pool->kind == SPAWN_WARM,
-                               .is_image = run->nest->number != 0,
-                               .workspace_mb = run->engine->config.limits.workspace_mb};
+    struct run *run = run_of(t);
+    struct feed_config config = {.work_dir = run->engine->config.work_dir,
+                                 .warm = sb->pool->kind == SPAWN_WARM,
+                                 .is_image = run->taker.nest->number != 0,
+                                 .workspace_mb = run->engine->config.limits.workspace_mb};
     struct err e = {0};
 
     sb->state = SANDBOX_TAKEN;
-    sb->run = run;
+    sb->taker = t;
     sb->reader.result = &run->result;
     sb->reader.max_file_size = run->spec->max_file_size;
     run->sandbox = sb;
     run->taken_us = clock_now_us();
     describe_isolation(run);
-    if (feed_init(&run->feed, run->spec, &feed, &e) < 0) {
+    if (feed_init(&run->feed, run->spec, &config, &e) < 0) {
         set_failed(run, e.text);
         uv_timer_start(&run->timer, on_deferred, 0, 0);
         return;
@@ -442,8 +481,21 @@ void running_begin(struct run *run, struct sandbox *sb)
     run->waits_for_start = needs_start(run);
     ask_start(run);
     if (!run->waits_for_start)
-        running_writable(run);
+        feed(run);
 }
+
+static void on_cancel(struct taker *t)
+{
+    run_cancel(run_of(t));
+}
+
+static const struct taker_ops run_ops = {.begin = on_begin,
+                                         .unserved = on_unserved,
+                                         .cancel = on_cancel,
+                                         .control = on_control,
+                                         .writable = on_writable,
+                                         .output = on_output,
+                                         .lost = on_lost};
 
 /* -- from outside ------------------------------------------------------------------------------ */
 
@@ -467,11 +519,12 @@ struct run *engine_run(struct engine *en, struct run_spec *spec, const struct ru
     uv_timer_init(en->loop, &run->timer);
     run->timer.data = run;
     en->busy++;
-    nest_enter(nest, run);
+    run->taker.ops = &run_ops;
+    nest_enter(nest, &run->taker);
     if (en->spawner_gone)
-        running_unserved(run, "the spawner is gone");
+        on_unserved(&run->taker, "the spawner is gone");
     else
-        nest_take(run);
+        take(run);
     return run;
 }
 
@@ -479,7 +532,7 @@ void run_cancel(struct run *run)
 {
     run->cancelled = true;
     run->result.outcome = RUN_CANCELLED;
-    if (run->sandbox == NULL && run->pool != NULL)
-        pool_leave(run->pool, run);
+    if (run->sandbox == NULL && run->taker.pool != NULL)
+        pool_leave(run->taker.pool, &run->taker);
     uv_timer_start(&run->timer, on_deferred, 0, 0);
 }

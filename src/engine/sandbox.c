@@ -17,20 +17,36 @@ static void on_closed(uv_handle_t *handle)
         free(sb);
 }
 
+static void end_poll(struct sandbox *sb, unsigned channel)
+{
+    uv_handle_t *poll = (uv_handle_t *)&sb->polls[channel];
+
+    if (!uv_is_closing(poll))
+        uv_close(poll, on_closed);
+}
+
+void sandbox_close_output(struct sandbox *sb)
+{
+    for (unsigned i = CHANNEL_OUT; i <= CHANNEL_ERR; i++) {
+        end_poll(sb, i); /* before its number can be another's */
+        fd_close(&sb->fds[i]);
+    }
+}
+
 void sandbox_close(struct sandbox *sb)
 {
     struct engine *en = sb->engine;
     struct spawn_request req = {.op = SPAWN_CLOSE, .slot = sb->slot};
-    unsigned watched = sb->handles;
+    bool watched = sb->handles > 0;
 
     if (sb->state != SANDBOX_OPENING)
         spawner_request(en->spawner, &req, NULL, NULL);
     spawner_forget(en->spawner, sb);
-    for (unsigned i = 0; i < watched; i++)
-        uv_close((uv_handle_t *)&sb->polls[i], on_closed);
+    for (unsigned i = 0; i < sb->watched; i++)
+        end_poll(sb, i);
     for (int i = 0; i < CHANNELS; i++)
         fd_close(&sb->fds[i]);
-    if (watched == 0)
+    if (!watched)
         free(sb);
 }
 
@@ -39,10 +55,10 @@ static void fail(struct sandbox *sb, const struct err *e)
     struct pool *pool = sb->pool;
 
     if (sb->state == SANDBOX_TAKEN) {
-        running_lost(sb->run, e);
+        sb->taker->ops->lost(sb->taker, e);
         return;
     }
-    pool_failed(pool, sb, e->text);
+    pool_failed(pool, sb, e);
     sandbox_close(sb);
     nest_sandbox_failed(pool, e);
 }
@@ -85,7 +101,7 @@ static void read_control(struct sandbox *sb)
     else if (sb->state == SANDBOX_BUILDING && sb->reader.phase == READER_READY)
         on_ready(sb);
     else if (sb->state == SANDBOX_TAKEN)
-        running_control(sb->run);
+        sb->taker->ops->control(sb->taker);
 }
 
 static void on_control(uv_poll_t *poll, int status, int events)
@@ -93,7 +109,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
     struct sandbox *sb = poll->data;
 
     if (status == 0 && (events & UV_WRITABLE) != 0 && sb->state == SANDBOX_TAKEN) {
-        running_writable(sb->run);
+        sb->taker->ops->writable(sb->taker);
         return; /* the sandbox may be gone; what there is to read comes again */
     }
     read_control(sb);
@@ -103,7 +119,7 @@ static void on_output(uv_poll_t *poll, int status, int events)
 {
     struct sandbox *sb = poll->data;
 
-    running_output(sb->run, (int)(poll - sb->polls));
+    sb->taker->ops->output(sb->taker, (int)(poll - sb->polls));
 }
 
 void sandbox_watch_output(struct sandbox *sb)
@@ -126,6 +142,7 @@ static int watch(struct sandbox *sb, struct err *e)
         if (uv_poll_init(sb->engine->loop, &sb->polls[i], sb->fds[i]) < 0)
             return err_set(e, ERR_INTERNAL, 0, "watch a sandbox");
         sb->polls[i].data = sb;
+        sb->watched++;
         sb->handles++;
     }
     sandbox_watch_control(sb, false);
