@@ -19,6 +19,7 @@ static void on_spawner_gone(void *data)
     struct engine *en = data;
 
     en->spawner_gone = true;
+    lives_spawner_gone(en);
     en->config.on_spawner_gone(en->config.data);
 }
 
@@ -111,6 +112,7 @@ void engine_destroy(struct engine *en)
 {
     if (en == NULL)
         return;
+    lives_finish(en);
     for (size_t i = 0; i < LIMIT_NESTS; i++)
         nest_destroy(en->nests[i]);
     layer_calls_finish(en);

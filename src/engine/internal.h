@@ -49,6 +49,8 @@ void nest_destroy(struct nest *nest);
 /* Somebody begins or ends to be the nest's. */
 void nest_enter(struct nest *nest, struct taker *t);
 void nest_leave(struct taker *t);
+/* The most that a sandbox in it may have, enum spawn_network; the spawner knows it too. */
+uint32_t nest_highest_network(const struct nest *nest);
 /* A sandbox for it, warm if there are warm ones, with this network (enum spawn_network), now or
  * later. */
 void nest_take(struct taker *t, enum spawn_kind kind, uint32_t network);
@@ -88,6 +90,7 @@ struct engine {
     struct engine_config config;
     struct spawner_client *spawner;
     struct nest *nests[LIMIT_NESTS]; /* by number */
+    struct live *lives;              /* of sessions */
     struct layer_call *layer_calls;  /* that the spawner has yet to answer */
     uv_timer_t tick;
     uv_timer_t refill; /* runs out a moment after a run has ended */
@@ -101,5 +104,11 @@ struct engine {
 
 /* A run has ended: its sandbox is replaced as soon as its answer is out. */
 void engine_refill_soon(struct engine *en);
+/* Sessions at the end of the engine, and when the spawner is gone. */
+void lives_finish(struct engine *en);
+void lives_spawner_gone(struct engine *en);
+/* See live_grow(). */
+int workspace_grow(struct engine *en, uint64_t workspace, uint64_t bytes,
+                   void (*done)(void *data, const struct err *e), void *data);
 /* At the end of the engine: no answer comes any more. */
 void layer_calls_finish(struct engine *en);

@@ -1,15 +1,17 @@
-/* layer: work of the spawner on layers and imported archives, asked for and reported.
+/* layer: work of the spawner on layers, imported archives and workspaces, asked for and reported.
  *
- * Runs in the server's loop.  Trusts the spawner's answers; layers are numbers, no path is known
- * here. */
+ * Runs in the server's loop.  Trusts the spawner's answers; layers and workspaces are numbers, no
+ * path is known here. */
 #include <stdlib.h>
 
 #include "engine/internal.h"
+#include "engine/live.h"
 
 /* One question and who asked it. */
 struct layer_call {
     struct layer_call *next, **prev;
     layer_done *done;
+    void (*grown)(void *data, const struct err *e); /* instead of done */
     void *data;
 };
 
@@ -24,32 +26,41 @@ static void unlink_call(struct layer_call *call)
 static void on_answer(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct layer_call *call = data;
-    layer_done *done = call->done;
-    void *asker = call->data;
+    bool is_next = reply->op == SPAWN_LAYER_NEXT || reply->op == SPAWN_WORKSPACE_NEXT;
+    struct layer_call asked = *call;
     struct err e = {0};
 
     unlink_call(call);
-    if (reply->error != 0) {
-        spawner_reply_error(&e, reply, "work on a layer");
-        done(asker, 0, &e);
-        return;
-    }
-    done(asker, reply->op == SPAWN_LAYER_NEXT ? reply->layer : reply->bytes, NULL);
+    if (reply->error != 0)
+        spawner_reply_error(&e, reply, "work on a layer or workspace");
+    if (asked.grown != NULL)
+        asked.grown(asked.data, reply->error != 0 ? &e : NULL);
+    else if (reply->error != 0)
+        asked.done(asked.data, 0, &e);
+    else
+        asked.done(asked.data, is_next ? reply->layer : reply->bytes, NULL);
 }
 
-static int ask(struct engine *en, const struct spawn_request *req, layer_done *done, void *data)
+static int ask_as(struct engine *en, const struct spawn_request *req,
+                  const struct layer_call *asked)
 {
     struct layer_call *call = calloc(1, sizeof *call);
 
     if (call == NULL)
         return -1;
-    *call = (struct layer_call){
-        .next = en->layer_calls, .prev = &en->layer_calls, .done = done, .data = data};
+    *call = *asked;
+    call->next = en->layer_calls;
+    call->prev = &en->layer_calls;
     if (en->layer_calls != NULL)
         en->layer_calls->prev = &call->next;
     en->layer_calls = call;
     spawner_request(en->spawner, req, on_answer, call);
     return 0;
+}
+
+static int ask(struct engine *en, const struct spawn_request *req, layer_done *done, void *data)
+{
+    return ask_as(en, req, &(struct layer_call){.done = done, .data = data});
 }
 
 void layer_calls_finish(struct engine *en)
@@ -87,4 +98,35 @@ int input_remove(struct engine *en, uint64_t input, layer_done *done, void *data
     struct spawn_request req = {.op = SPAWN_INPUT_REMOVE, .layer = input};
 
     return ask(en, &req, done, data);
+}
+
+/* -- workspaces -------------------------------------------------------------------------------- */
+
+int workspace_copy(struct engine *en, uint64_t from, uint64_t to, workspace_done *done, void *data)
+{
+    struct spawn_request req = {.op = SPAWN_WORKSPACE_COPY, .layer = from, .other = to};
+
+    return ask(en, &req, done, data);
+}
+
+int workspace_remove(struct engine *en, uint64_t workspace, workspace_done *done, void *data)
+{
+    struct spawn_request req = {.op = SPAWN_WORKSPACE_REMOVE, .layer = workspace};
+
+    return ask(en, &req, done, data);
+}
+
+int workspace_next(struct engine *en, uint64_t after, workspace_done *done, void *data)
+{
+    struct spawn_request req = {.op = SPAWN_WORKSPACE_NEXT, .layer = after};
+
+    return ask(en, &req, done, data);
+}
+
+int workspace_grow(struct engine *en, uint64_t workspace, uint64_t bytes,
+                   void (*done)(void *data, const struct err *e), void *data)
+{
+    struct spawn_request req = {.op = SPAWN_WORKSPACE_GROW, .layer = workspace, .bytes = bytes};
+
+    return ask_as(en, &req, &(struct layer_call){.grown = done, .data = data});
 }

@@ -306,8 +306,7 @@ void nest_leave(struct taker *t)
     settle(nest);
 }
 
-/* The most that a run in this nest may have; the spawner knows it too. */
-static uint32_t highest_network(const struct nest *nest)
+uint32_t nest_highest_network(const struct nest *nest)
 {
     if (nest->number != 0)
         return nest->config.make.network;
@@ -324,7 +323,7 @@ void nest_take(struct taker *t, enum spawn_kind kind, uint32_t network)
         t->ops->unserved(t, nest->error.text);
         return;
     }
-    if (network > highest_network(nest)) {
+    if (network > nest_highest_network(nest)) {
         t->ops->unserved(t, "network: more than this environment may have");
         return;
     }

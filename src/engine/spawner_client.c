@@ -88,6 +88,7 @@ static bool is_answer_to(const struct spawn_request *req, const struct spawn_rep
         return false;
     switch (req->op) {
     case SPAWN_START:
+    case SPAWN_JOIN:
         return req->slot == reply->slot;
     case SPAWN_NEST_OPEN:
     case SPAWN_NEST_CLOSE:
@@ -95,6 +96,13 @@ static bool is_answer_to(const struct spawn_request *req, const struct spawn_rep
     case SPAWN_LAYER_HOST:
     case SPAWN_LAYER_REMOVE:
     case SPAWN_INPUT_REMOVE:
+    case SPAWN_WORKSPACE_MAKE:
+    case SPAWN_WORKSPACE_OPEN:
+    case SPAWN_WORKSPACE_ATTACH:
+    case SPAWN_WORKSPACE_CLOSE:
+    case SPAWN_WORKSPACE_GROW:
+    case SPAWN_WORKSPACE_COPY:
+    case SPAWN_WORKSPACE_REMOVE:
         return req->layer == reply->layer;
     default:
         return true;
@@ -128,16 +136,32 @@ static void lose(struct spawner_client *c)
     c->gone(c->data);
 }
 
+/* How many descriptors come with it. */
+static size_t descriptors_of(const struct spawn_reply *reply)
+{
+    if (reply->error != 0)
+        return 0;
+    switch (reply->op) {
+    case SPAWN_OPEN:
+        return SPAWN_OPEN_FDS;
+    case SPAWN_JOIN:
+        return SPAWN_JOIN_FDS;
+    case SPAWN_WORKSPACE_ATTACH:
+        return SPAWN_ATTACH_FDS;
+    default:
+        return 0;
+    }
+}
+
 /* The asker has gone: what was opened for it is closed again. */
 static void drop_answer(struct spawner_client *c, const struct spawn_reply *reply, int *fds)
 {
     struct spawn_request req = {.op = SPAWN_CLOSE, .slot = reply->slot};
 
-    if (reply->op != SPAWN_OPEN || reply->error != 0)
-        return;
-    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+    for (size_t i = 0; i < descriptors_of(reply); i++)
         fd_close(&fds[i]);
-    spawner_request(c, &req, NULL, NULL);
+    if (reply->op == SPAWN_OPEN && reply->error == 0)
+        spawner_request(c, &req, NULL, NULL);
 }
 
 /* A slot that is given out anew has lost whoever had it: the spawner may have left the last
@@ -165,17 +189,16 @@ static void drop_starts(struct spawner_client *c, uint32_t slot)
 static bool read_answer(struct spawner_client *c)
 {
     struct spawn_reply reply;
-    int fds[SPAWN_OPEN_FDS];
-    size_t nfds = 0, want;
+    int fds[SPAWN_FDS_MAX];
+    size_t nfds = 0;
     struct err e = {0};
     struct call *call;
-    ssize_t n = fd_recv(c->sock, &reply, sizeof reply, fds, SPAWN_OPEN_FDS, &nfds, &e);
+    ssize_t n = fd_recv(c->sock, &reply, sizeof reply, fds, SPAWN_FDS_MAX, &nfds, &e);
 
     if (n < 0 && (e.errnum == EAGAIN || e.errnum == EINTR))
         return false;
     call = n == sizeof reply ? find_call(c, &reply) : NULL;
-    want = n == sizeof reply && reply.op == SPAWN_OPEN && reply.error == 0 ? SPAWN_OPEN_FDS : 0;
-    if (call == NULL || nfds != want) {
+    if (call == NULL || nfds != descriptors_of(&reply)) {
         for (size_t i = 0; i < nfds; i++)
             fd_close(&fds[i]);
         free_call(call);
@@ -183,7 +206,7 @@ static bool read_answer(struct spawner_client *c)
         return false;
     }
     c->version = reply.cgroup;
-    if (want > 0)
+    if (reply.op == SPAWN_OPEN && reply.error == 0)
         drop_starts(c, reply.slot);
     if (call->forgotten)
         drop_answer(c, &reply, fds);

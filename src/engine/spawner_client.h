@@ -9,8 +9,8 @@
 
 struct spawner_client;
 
-/* The answer.  The descriptors of SPAWN_OPEN are the callee's; there are SPAWN_OPEN_FDS of them, or
- * none when reply->error != 0. */
+/* The answer.  Descriptors are the callee's: SPAWN_OPEN_FDS with SPAWN_OPEN, SPAWN_JOIN_FDS with
+ * SPAWN_JOIN, SPAWN_ATTACH_FDS with SPAWN_WORKSPACE_ATTACH; none when reply->error != 0. */
 typedef void spawner_answer(void *data, const struct spawn_reply *reply, int *fds);
 
 /* Takes over `sock`.  `gone` is called once, when the spawner is no more; no answer comes after. */
@@ -19,7 +19,8 @@ struct spawner_client *spawner_client_create(uv_loop_t *loop, int sock, void (*g
 void spawner_client_destroy(struct spawner_client *c);
 
 /* Sends a request; `answer` is called later, in the order of the requests (SPAWN_PING, SPAWN_START
- * with a network, and all that concerns nests and layers: when it comes).  NULL for requests
+ * with a network, and all that concerns nests, layers and workspaces:
+ * when it comes).  NULL for requests
  * without an answer.  A request to a spawner that is gone is lost. */
 void spawner_request(struct spawner_client *c, const struct spawn_request *req,
                      spawner_answer *answer, void *data);

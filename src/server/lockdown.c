@@ -14,6 +14,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@
 #define FS_TRUNCATE (1ull << 14) /* ABI 3 */
 #define NET_ALL     3ull         /* bind and connect of TCP: ABI 4 */
 #define SCOPE_ALL   3ull         /* abstract sockets and signals: ABI 6 */
+
+/* Of the second argument of socketpair(2); the rest are flags. */
+#define SOCK_TYPE_BITS 15
 
 /* What SQLite and the build logs do in the state directory; no link, no device, no program. */
 #define STATE_RIGHTS                                                                               \
@@ -42,7 +46,11 @@ static const struct {
     {"the database and the build logs; Landlock says where, and their locks are fcntl's",
      {SCMP_SYS(openat), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate), SCMP_SYS(fdatasync),
       SCMP_SYS(fsync), SCMP_SYS(access), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(fstatfs)}},
-    {"lists of modules, which go to the spawner as a descriptor", {SCMP_SYS(memfd_create)}},
+    {"lists of modules, which go to the spawner as a descriptor; scripts and input of programs in "
+     "sessions",
+     {SCMP_SYS(memfd_create)}},
+    {"a program in a session may open its output anew: its pipe's mode lets it",
+     {SCMP_SYS(fchmod)}},
     {"accepted sockets and the spawner's (none can be made or connected)",
      {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
       SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
@@ -125,11 +133,27 @@ static int add_threads(scmp_filter_ctx ctx)
                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 }
 
+/* A session is spoken to over pairs of ours.  Datagram sockets are not among them: sendto(2) could
+ * address one of those to any service of the host. */
+static int add_pairs(scmp_filter_ctx ctx)
+{
+    static const unsigned types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sizeof types / sizeof types[0]; i++)
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2,
+                             SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                             SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE_BITS, types[i]));
+    return r;
+}
+
 static int filter_calls(struct err *e)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int r = ctx == NULL ? -ENOMEM : add_threads(ctx);
 
+    if (r == 0)
+        r = add_pairs(ctx);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         const int *calls = allowed[i].calls;
 

@@ -113,6 +113,7 @@ struct spawn_reply {
     char text[160]; /* of the nest and layer operations: the first true cause, for people */
 };
 
-#define SPAWN_OPEN_FDS 3 /* control, stdout, stderr */
-#define SPAWN_JOIN_FDS 4 /* stdout, stderr, job, status */
-#define SPAWN_FDS_MAX  4 /* that come with any reply */
+#define SPAWN_OPEN_FDS   3 /* control, stdout, stderr */
+#define SPAWN_JOIN_FDS   4 /* stdout, stderr, job, status */
+#define SPAWN_ATTACH_FDS 1 /* the mount */
+#define SPAWN_FDS_MAX    4 /* that come with any reply */
