@@ -349,8 +349,10 @@ EXPORT int dunlin_serve(const struct hooks *hooks, const struct sock_filter *fil
             close_call();
         }
     }
-    if (call.join.session == 1)
+    if (call.join.session == 1) {
         c.work_dir = SESSION_WORK_DIR;
+        c.in_session = true;
+    }
     c.stdio[1] = call.fds[FD_OUT];
     c.stdio[2] = call.fds[FD_ERR];
     c.keep_fd = call.fds[FD_JOB];

@@ -204,7 +204,9 @@ int confine(const struct confine *c, const char **ret_step)
     if (c->parent_death)
         STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     STEP("no new privileges", sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-    STEP("landlock", landlock_confine(c->work_dir, c->root));
+    if (!c->has_landlock)
+        STEP("landlock", c->in_session ? landlock_confine_joining(c->work_dir)
+                                       : landlock_confine(c->work_dir, c->root));
     STEP("standard descriptors", set_stdio(c));
     STEP("close descriptors", close_others(c->keep_fd));
     STEP("seccomp", load_seccomp(c->seccomp, c->seccomp_len));

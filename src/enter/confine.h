@@ -30,6 +30,8 @@ struct confine {
                                           which has its own since its start */
     bool parent_death;                 /* die when the parent does */
     bool root;                         /* a build: uid 0 and CONFINE_ROOT_CAPS */
+    bool in_session;                   /* may signal whatever runs beside it */
+    bool has_landlock;                 /* its parent has entered its Landlock domain already */
 };
 
 /* Every step in order; the first failure ends it.  0, or a negative errno and the step's name in

@@ -85,7 +85,22 @@ static long add_rules(int ruleset, const char *work_dir, uint64_t handled, bool 
     return 0;
 }
 
-long landlock_confine(const char *work_dir, bool build)
+struct plan {
+    const char *work_dir;
+    bool build, scoped;
+    int proc; /* -1: none */
+};
+
+static long add_proc(int ruleset, int proc)
+{
+    struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE |
+                                                                LANDLOCK_ACCESS_FS_READ_DIR,
+                                              .parent_fd = proc};
+
+    return proc < 0 ? 0 : sys(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+}
+
+static long confine_by(const struct plan *plan)
 {
     int abi = landlock_abi();
     uint64_t handled = handled_rights(abi);
@@ -95,14 +110,31 @@ long landlock_confine(const char *work_dir, bool build)
 
     if (abi == 0)
         return -EOPNOTSUPP;
-    if (abi >= 6)
+    if (abi >= 6 && plan->scoped)
         attr.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
     fd = sys(SYS_landlock_create_ruleset, &attr, size, 0);
     if (fd < 0)
         return fd;
-    r = add_rules((int)fd, work_dir, handled, build);
+    r = add_rules((int)fd, plan->work_dir, handled, plan->build);
+    if (r == 0)
+        r = add_proc((int)fd, plan->proc);
     if (r == 0)
         r = sys(SYS_landlock_restrict_self, fd, 0);
     sys(SYS_close, fd);
     return r;
+}
+
+long landlock_confine(const char *work_dir, bool build)
+{
+    return confine_by(&(struct plan){work_dir, build, true, -1});
+}
+
+long landlock_confine_session(const char *work_dir, int proc)
+{
+    return confine_by(&(struct plan){work_dir, false, false, proc});
+}
+
+long landlock_confine_joining(const char *work_dir)
+{
+    return confine_by(&(struct plan){work_dir, false, false, -1});
 }

@@ -10,5 +10,12 @@
  * missing lock, so the caller stops. */
 long landlock_confine(const char *work_dir, bool build);
 
+/* The same for a session's init and all that it starts: one domain, within which signals and
+ * abstract sockets reach everybody; `proc`, a directory mounted nowhere, may be read too. */
+long landlock_confine_session(const char *work_dir, int proc);
+
+/* The same for one that joins a session with a domain of its own. */
+long landlock_confine_joining(const char *work_dir);
+
 /* The ABI of the running kernel, 0 if it has none. */
 int landlock_abi(void);

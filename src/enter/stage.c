@@ -195,7 +195,6 @@ static int make_skeleton(int dir, const struct stage_skeleton *k, struct err *e)
             return -1;
     }
     if (make_directory(dir, "tmp", 01777, e) < 0 || make_work_dir(dir, k->work_dir, e) < 0 ||
-        make_work_dir(dir, SESSION_WORK_DIR, e) < 0 ||
         make_file(dir, "etc/resolv.conf", k->resolv, e) < 0 ||
         make_file(dir, "etc/hosts", k->hosts, e) < 0 ||
         make_file(dir, "etc/hostname", "sandbox\n", e) < 0)
