@@ -4,7 +4,6 @@
  * away, the process ends and the kernel takes the sandbox with it. */
 #include "init/control.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@ void control_touch(void)
 
 static size_t fill(struct control *c)
 {
+    size_t nfds = 0;
     ssize_t n;
 
     if (c->in_start > 0) {
@@ -29,11 +29,11 @@ static size_t fill(struct control *c)
         c->in_end -= c->in_start;
         c->in_start = 0;
     }
-    do
-        n = read(c->fd, input + c->in_end, sizeof input - c->in_end);
-    while (n < 0 && errno == EINTR);
+    n = fd_recv(c->fd, input + c->in_end, sizeof input - c->in_end, c->fds + c->nfds,
+                CONTROL_FDS - c->nfds, &nfds, NULL);
     if (n <= 0)
         return 0;
+    c->nfds += nfds;
     c->in_end += (size_t)n;
     return (size_t)n;
 }
