@@ -24,15 +24,17 @@
 #include "enter/mounts.h"
 #include "init/files.h"
 #include "init/job_state.h"
+#include "init/session.h"
 #include "init/supervise.h"
 #include "wire/nest.h"
 
 #define CAP_BIT(cap) (1u << (cap))
 /* Until the job starts: write files as their owner (CHOWN, DAC_OVERRIDE), resize the storage
- * (SYS_ADMIN), make a cold child and give it up (SETUID, SETGID, SETPCAP). */
+ * (SYS_ADMIN), make a cold child and give it up (SETUID, SETGID, SETPCAP); and what a session keeps
+ * for its files (FOWNER). */
 #define CAPS_WAITING                                                                               \
     (CAPS_WATCHING | CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SETUID) |           \
-     CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETPCAP))
+     CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETPCAP) | CAP_BIT(CAP_FOWNER))
 /* While it runs: end everything (KILL), read what it left behind (DAC_OVERRIDE). */
 #define CAPS_WATCHING (CAP_BIT(CAP_KILL) | CAP_BIT(CAP_DAC_OVERRIDE))
 
@@ -153,7 +155,15 @@ static void await_job(const struct control *c, const struct job_start *start)
         _exit(1);
 }
 
-/* Everything up to FRAME_GO.  Ends the process when the server goes away: nobody asks any more. */
+/* A cold sandbox of runs that has been told nothing yet. */
+static bool may_be_session(const struct job_state *job)
+{
+    return job->start->status < 0 && !job->start->root && job->payload_len == 0 &&
+           job->stdin_fd < 0;
+}
+
+/* Everything up to FRAME_GO; a session never gets there.  Ends the process when the server goes
+ * away: nobody asks any more. */
 static int receive_job(struct control *c, struct job_state *job, struct err *e)
 {
     struct frame f;
@@ -172,6 +182,8 @@ static int receive_job(struct control *c, struct job_state *job, struct err *e)
                 return -1;
         } else if (f.type == FRAME_GO && job->payload_len > 0) {
             return 0;
+        } else if (f.type == FRAME_SESSION && may_be_session(job)) {
+            session_serve(c, job->start, &f.session);
         } else {
             return err_set(e, ERR_INVALID, 0, "frame %d out of order", f.type);
         }
