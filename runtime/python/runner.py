@@ -43,16 +43,20 @@ def make_main(path):
 
 
 def receive(fd):
-    """The job's payload, bytes.  A descriptor that comes with it becomes stdin."""
+    """The job's payload, bytes.  A descriptor that comes with it becomes stdin; a second one, -1 if
+    there is none, holds the script."""
     sock = _socket.socket(fileno=fd)
-    payload, ancillary, _, _ = sock.recvmsg(JOB_MAX, _socket.CMSG_SPACE(4))
+    payload, ancillary, _, _ = sock.recvmsg(JOB_MAX, _socket.CMSG_SPACE(8))
+    script = -1
     for _, _, data in ancillary:
         stdin = int.from_bytes(data[:4], sys.byteorder)
+        if len(data) >= 8:
+            script = int.from_bytes(data[4:8], sys.byteorder)
         os.dup2(stdin, 0)
         os.close(stdin)
     if not payload:
         os._exit(0)
-    return sock, payload
+    return sock, payload, script
 
 
 def parse(payload):
@@ -62,6 +66,23 @@ def parse(payload):
     main_file, level, modules = (os.fsdecode(s) for s in strings[:3])
     rest = strings[3 + nargv :]
     return flags, main_file, level, modules, rest[:nargs], rest[nargs:]
+
+
+def write_script(path, fd):
+    """Write a session's script, which ``fd`` holds, to ``path``, whose directory is made."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    with open(fd, "rb") as given, open(path, "xb") as f:
+        f.write(given.read())
+
+
+def find_as_python(path):
+    """``sys.path`` as ``python path`` begins it: the script's own directory, then PYTHONPATH."""
+    more = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    sys.path[:1] = [os.path.dirname(path), *more]
 
 
 def refusal(path, level, modules):
@@ -183,7 +204,10 @@ def leave_hint(codes, work_dir):
 
 
 def finish(status, codes, work_dir):
-    """What the interpreter does at its end, except for tearing modules down: threads, atexit, flush."""
+    """What the interpreter does at its end, except for tearing modules down: threads, atexit, flush.
+
+    Without a ``work_dir`` nobody looks for a hint: a session goes on, and its files are the client's.
+    """
     try:
         threading = sys.modules.get("threading")
         if threading is not None:
@@ -200,7 +224,8 @@ def finish(status, codes, work_dir):
             pass
         except OSError:
             status = status or 120
-    leave_hint(codes, work_dir)
+    if work_dir is not None:
+        leave_hint(codes, work_dir)
     # Closed first: whoever reads sees the end before this memory has been taken down.
     os.close(1)
     os.close(2)
@@ -220,7 +245,7 @@ def rehearse():
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     theirs.send(head + b"".join(s + b"\0" for s in strings))
     theirs.close()
-    sock, payload = receive(ours.detach())
+    sock, payload, _ = receive(ours.detach())
     sock.close()
     _, main_file, _, _, args, job_env = parse(payload)
     world = sys.argv, getattr(sys, "orig_argv", None)
@@ -239,9 +264,12 @@ def run(fd, work_dir):
     """Take the job that init sends to ``fd`` and run it; does not return."""
     reseed()
     os.write(fd, b"R")
-    sock, payload = receive(fd)
+    sock, payload, script = receive(fd)
     flags, main_file, level, modules, args, env = parse(payload)
     path = os.path.join(work_dir, main_file)
+    in_session = path == main_file
+    if script >= 0:
+        write_script(path, script)
     verdict = refusal(path, level, modules) if level != "off" else None
     if verdict is not None:
         sock.send(b"V" + verdict.encode("utf-8", "replace")[:REFUSAL_MAX])
@@ -249,11 +277,15 @@ def run(fd, work_dir):
     if verdict is not None or flags & FLAG_CHECK:
         os._exit(0)
     set_world([os.fsencode(main_file), *args], env)
-    sys.path[0] = work_dir
+    if in_session:
+        find_as_python(path)
+    else:
+        sys.path[0] = work_dir
     module = make_main(path)
     sys.modules["__main__"] = module
     codes = []
-    finish(execute(path, module, codes), codes, work_dir)
+    status = execute(path, module, codes)
+    finish(status, codes, None if in_session else work_dir)
 
 
 if __name__ == "__main__":
