@@ -77,6 +77,22 @@ def mount_mapped(source, target):
         os.close(fd)
 
 
+def detached(source, pid):
+    """A detached mount of ``source`` (its descriptor) with the ids of the user namespace of ``pid``."""
+    userns = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+    tree = check(libc.syscall(428, -100, source.encode(), 1 | os.O_CLOEXEC), "open_tree")
+    attributes = struct.pack("=QQQQ", 0x100000, 0, 0, userns)  # MOUNT_ATTR_IDMAP
+    check(libc.syscall(442, tree, b"", 0x1000, attributes, len(attributes)), "mount_setattr")
+    os.close(userns)
+    return tree
+
+
+def pid_of(pidfd):
+    """The process that a pidfd means, as the host counts."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as f:
+        return int(next(line.split()[1] for line in f if line.startswith("Pid:")))
+
+
 def as_owner(call):
     """Calls with the file-system ids of the nest's root, and all capabilities."""
     check(libc.prctl(28, 1 << 2, 0, 0, 0), "securebits")  # SECBIT_NO_SETUID_FIXUP
@@ -224,6 +240,11 @@ class Nest:
         while self.ping() != wanted:
             assert time.monotonic() < end, f"ping does not answer {wanted}"
             time.sleep(0.02)
+
+    def join(self, sandbox, fds):
+        """Has the zygote's child join a sandbox; fds: stdout, stderr, job socket, status pipe."""
+        message = REQUEST.pack(NEST_JOIN, 0, COLD, 0, 0, 0)
+        socket.send_fds(self.sock, [message], [sandbox.pidfd, *fds])
 
     def zygotes(self):
         """Host pids of the processes that have the zygote's identity: itself, and one for each warm
