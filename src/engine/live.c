@@ -16,11 +16,13 @@
 #include "engine/live_internal.h"
 #include "wire/frame.h"
 
-#define UP_MS        10000   /* for init to become a session's */
-#define STOP_MS      10000   /* for init to end everything and write it down */
-#define OPEN_US      5000000 /* a workspace that is still on its way out is waited for */
-#define OPEN_MS      5       /* between two attempts */
-#define ATTEMPTS_MAX 3       /* sandboxes that may be lost before they are the session's */
+#define UP_MS        10000    /* for init to become a session's */
+#define STOP_MS      10000    /* for init to end everything and write it down */
+#define OPEN_US      5000000  /* a workspace that is still on its way out is waited for */
+#define OPEN_MS      5        /* between two attempts */
+#define CLOSE_US     60000000 /* one that is being copied is waited for when it shall be closed */
+#define CLOSE_MS     20
+#define ATTEMPTS_MAX 3 /* sandboxes that may be lost before they are the session's */
 #define MIB          (UINT64_C(1) << 20)
 
 static void proceed(struct live *live);
@@ -89,10 +91,25 @@ static void finish(struct live *live)
     closed(data, bytes);
 }
 
+static void close_workspace(struct live *live);
+
+static void on_close_again(uv_timer_t *timer)
+{
+    struct live *live = timer->data;
+
+    live->workspace = WORKSPACE_OPEN;
+    close_workspace(live);
+}
+
 static void on_workspace_closed(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct live *live = data;
 
+    /* It is being copied. */
+    if (reply->error == EAGAIN && clock_now_us() - live->asked_us < CLOSE_US) {
+        uv_timer_start(&live->timer, on_close_again, CLOSE_MS, 0);
+        return;
+    }
     if (reply->error == 0)
         live->bytes = reply->bytes;
     live->workspace = WORKSPACE_CLOSED;
@@ -185,6 +202,7 @@ void live_close(struct live *live, void (*closed)(void *data, uint64_t bytes), v
 
     assert(!live->closing);
     live->closing = true;
+    live->asked_us = clock_now_us();
     live->closed = closed;
     live->closed_data = data;
     live_tell_later(live);
@@ -386,6 +404,11 @@ static void on_attached(void *data, const struct spawn_reply *reply, int *fds)
     struct err e = {0};
 
     live->waits_for_mount = false;
+    if (reply->error == ESRCH) {
+        err_set(&e, ERR_CLOSED, 0, "the sandbox ended");
+        live_sandbox_ended(live, &e);
+        return;
+    }
     if (reply->error != 0) {
         spawner_reply_error(&e, reply, "attach the workspace");
         live_lose(live, &e);
