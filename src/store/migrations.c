@@ -8,7 +8,7 @@
 
 #define APPLICATION 0x44756e6c /* "Dunl": tells our files from other databases */
 
-/* Numbers are not used again (AUTOINCREMENT): a layer's is a file name on the disk. */
+/* Numbers are not used again (AUTOINCREMENT): those of layers and workspaces are file names. */
 static const char *const steps[] = {
     "CREATE TABLE layers ("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -66,6 +66,45 @@ static const char *const steps[] = {
     "  last_used TEXT"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX images_by_layer ON images (layer);",
+    /* Gives out the numbers of workspaces; holds no row for longer than that takes. */
+    "CREATE TABLE workspaces (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;"
+    "CREATE TABLE sessions ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  id TEXT NOT NULL,"
+    "  owner TEXT NOT NULL,"
+    "  environment TEXT NOT NULL,"
+    "  network TEXT NOT NULL,"
+    "  env TEXT NOT NULL,"
+    "  labels TEXT NOT NULL,"
+    "  workspace INTEGER NOT NULL UNIQUE,"
+    "  is_made INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  first_bytes INTEGER NOT NULL,"
+    "  disk_bytes INTEGER NOT NULL,"
+    "  created_ms INTEGER NOT NULL,"
+    "  used_ms INTEGER NOT NULL,"
+    "  idle_s INTEGER NOT NULL,"
+    "  idle_ttl_s INTEGER NOT NULL,"
+    "  ttl_s INTEGER NOT NULL,"
+    "  memory_mb INTEGER NOT NULL,"
+    "  processes INTEGER NOT NULL,"
+    "  cpu_milli INTEGER NOT NULL,"
+    "  last_process INTEGER NOT NULL,"
+    "  UNIQUE (owner, id)"
+    ") STRICT;"
+    "CREATE TABLE snapshots ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  id TEXT NOT NULL UNIQUE,"
+    "  owner TEXT NOT NULL,"
+    "  session TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  environment TEXT NOT NULL,"
+    "  workspace INTEGER NOT NULL UNIQUE,"
+    "  bytes INTEGER NOT NULL,"
+    "  first_bytes INTEGER NOT NULL,"
+    "  disk_bytes INTEGER NOT NULL,"
+    "  created_ms INTEGER NOT NULL"
+    ") STRICT;",
 };
 
 #define STEPS ((int)(sizeof steps / sizeof steps[0]))

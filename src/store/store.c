@@ -51,7 +51,7 @@ int store_error(struct store *s, struct err *e)
     case SQLITE_NOTADB:
         return err_set(e, ERR_INTERNAL, 0,
                        "the database " FILE_NAME " is damaged (%s): restore it from a backup, or "
-                       "move it away to start without environments",
+                       "move it away to start with nothing",
                        text);
     default:
         return err_set(e, ERR_INTERNAL, 0, "database: %s", text);
@@ -158,7 +158,7 @@ static int check(struct store *s, struct err *e)
     else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
         err_set(e, ERR_INTERNAL, 0,
                 "the database " FILE_NAME " is damaged (%.100s): restore it from a backup, or move "
-                "it away to start without environments",
+                "it away to start with nothing",
                 sqlite3_column_text(st, 0));
     else
         r = 0;
