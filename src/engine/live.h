@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "engine/run.h"
+#include "wire/workspace.h"
 
 struct engine;
 struct live;

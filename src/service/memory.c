@@ -1,5 +1,5 @@
-/* memory: reads what the machine and our cgroup have.  Runs once in the server at start; trusts
- * /proc and /sys. */
+/* memory: reads what the machine and our cgroup have.  Runs in the server; trusts /proc and
+ * /sys. */
 #include "service/memory.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MEGABYTE ((uint64_t)1 << 20)
 
@@ -32,6 +33,25 @@ int memory_read_total(const char *meminfo, uint64_t *ret_bytes, struct err *e)
         }
     }
     return err_set(e, ERR_INTERNAL, 0, "%s has no MemTotal", meminfo);
+}
+
+int memory_read_available(int meminfo, uint64_t *ret_total, uint64_t *ret_available)
+{
+    char text[512];
+    ssize_t n = pread(meminfo, text, sizeof text - 1, 0);
+    const char *total, *available;
+    uint64_t kb[2];
+    if (n <= 0)
+        return -1;
+    text[n] = '\0';
+    total = strstr(text, "MemTotal:");
+    available = strstr(text, "MemAvailable:");
+    if (!total || !available || sscanf(total, "MemTotal: %" SCNu64 " kB", &kb[0]) != 1 ||
+        sscanf(available, "MemAvailable: %" SCNu64 " kB", &kb[1]) != 1)
+        return -1;
+    *ret_total = kb[0] * 1024;
+    *ret_available = kb[1] * 1024;
+    return 0;
 }
 
 /* The number in one limit file; UINT64_MAX for "max", for v1's huge number, and without a file. */

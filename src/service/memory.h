@@ -12,6 +12,10 @@ int memory_budget_mb(int64_t configured, uint64_t *ret_mb, struct err *e);
 
 #define MEMORY_SHARE_PERCENT 80
 
+/* What the machine has and what of it is available now, from an open /proc/meminfo, which a locked
+ * server could not open any more. */
+int memory_read_available(int meminfo, uint64_t *ret_total, uint64_t *ret_available);
+
 /* The two readers, with the files as arguments for their tests.  `root` is where the hierarchy is
  * mounted, `path` the cgroup in it, `file` the limit's name; UINT64_MAX when nothing limits. */
 int memory_read_total(const char *meminfo, uint64_t *ret_bytes, struct err *e);

@@ -54,7 +54,9 @@ struct session_wanted {
     const char *env;           /* JSON object of strings, checked */
     const char *labels;        /* JSON object of strings, checked */
     struct run_limits limits;
-    const char *snapshot; /* the workspace begins as this one (its id, of the same owner) */
+    /* The workspace begins as a copy, of at most one of these. */
+    const char *snapshot;       /* id of one of the same owner */
+    const struct session *from; /* as it is now */
 };
 
 enum session_state { SESSION_ASLEEP, SESSION_WAKING, SESSION_AWAKE, SESSION_FALLING_ASLEEP };
@@ -68,7 +70,7 @@ struct session_view { /* strings live until the next call into the service */
     int64_t idle_s, idle_ttl_s, ttl_s;
     struct run_limits limits;
     uint32_t processes; /* in progress */
-    bool expires_soon;  /* within a tenth of its TTL, or an hour */
+    bool expires_soon;  /* within a tenth of its TTL, at most an hour */
 };
 
 /* Makes one, without waking it.  ERR_EXISTS; ERR_INVALID (words for the client); ERR_LIMIT: number,
@@ -80,6 +82,8 @@ int session_create(struct session_service *s, const struct session_wanted *w, se
 /* NULL: there is none of that id that this owner sees. */
 struct session *session_find(struct session_service *s, const char *owner, const char *id);
 void session_view(struct session *session, struct session_view *ret);
+/* For this owner; `ret_awake` may be NULL. */
+uint32_t session_count(struct session_service *s, const char *owner, uint32_t *ret_awake);
 /* In order of creation: the first of this owner's behind `after` (NULL: the very first). */
 struct session *session_next(struct session_service *s, const char *owner,
                              const struct session *after);
@@ -105,14 +109,18 @@ typedef void session_entered(void *data, struct session *session, struct live *l
                              const struct err *e);
 struct session_visit *session_enter(struct session *session, session_entered *done, void *data,
                                     struct err *e);
+/* The sandbox that this visit has entered; NULL once it has ended beneath it (session_delete, a
+ * crash, ...).  Ask anew before each use: the handle is of no use then. */
+struct live *session_visit_live(const struct session_visit *v);
 /* The visit is over; before `done`: nobody waits for it any more.  After `done` with an error it is
  * over already. */
 void session_left(struct session_visit *v);
-/* An id for a process (engine/process.h) of this session, unique while it exists. */
+/* An id for a process (engine/process.h) of this session, never given out again in it. */
 uint32_t session_process_id(struct session *session);
-/* The session's own variables, "NAME=value", NULL-terminated; live as long as it. */
+/* The session's own variables, "NAME=value", NULL-terminated; live until the next call into the
+ * service.  For who has entered. */
 const char *const *session_env(const struct session *session);
-/* Now, if nobody is in it: ERR_EXISTS when somebody is. */
+/* Now, if nobody is in it: ERR_EXISTS when somebody is; ERR_INVALID: in memory. */
 int session_sleep(struct session *session, struct err *e);
 
 /* -- snapshots of workspaces */

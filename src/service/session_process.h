@@ -15,9 +15,13 @@ struct session;
 struct session_process;
 struct session_visit;
 
-/* Starts it in the visited session and takes the visit over: it ends with the process.  The spec's
- * id is set here.  `keep` bytes of each stream's output are held (at most LIMIT_PROCESS_OUTPUT).
- * ERR_LIMIT: too many processes in this session. */
+#define PROCESS_KEPT_S 600
+
+/* Starts it in the visited session and takes the visit over: it ends with the process, which keeps
+ * the session awake while somebody listens to it.  After an error the visit is still the caller's.
+ * The spec's id is set here.  `keep` bytes of each stream's output are held (at most
+ * LIMIT_PROCESS_OUTPUT).  ERR_LIMIT: too many processes in this session; ERR_UNAVAILABLE: the
+ * sandbox has ended. */
 struct session_process *session_process_start(struct session_visit *v, struct process_spec *spec,
                                               const char *name, uint32_t keep, struct err *e);
 /* NULL: none of that id. */
@@ -42,6 +46,7 @@ void session_process_view(const struct session_process *p, struct session_proces
 struct listener_events {
     /* There is more to read, or the process has ended: read with listener_read until it says 0. */
     void (*on_more)(void *data);
+    void (*on_writable)(void *data); /* what session_process_write queued is taken; may be NULL */
     void *data;
 };
 /* From `offset` bytes of each stream on (0: from the first that is kept; UINT64_MAX: only what
@@ -53,17 +58,17 @@ struct listener *session_process_listen(struct session_process *p, uint64_t offs
                                         const struct listener_events *events);
 struct listener_piece {
     int stream;        /* 1 or 2 */
-    const char *bytes; /* until the next call */
+    const char *bytes; /* until the next call, or the caller returns to the loop */
     size_t len;
     uint64_t offset; /* of the first byte, in its stream */
     uint64_t lost;   /* bytes between the last piece of this stream and this one */
 };
-/* The next piece, in the order in which both streams were read.  1; 0: nothing more at present; -1:
- * the process has ended and everything was read. */
+/* The next piece, in the order in which both streams were written.  1; 0: nothing more at present;
+ * -1: the process has ended and everything was read. */
 int listener_read(struct listener *l, struct listener_piece *ret);
 void listener_close(struct listener *l);
 
-/* The process may go on without whoever started it (background) or ends with them. */
+/* Without effect once it has ended, as the next three. */
 void session_process_kill(struct session_process *p, int signal, bool group);
 size_t session_process_write(struct session_process *p, const char *bytes, size_t len);
 void session_process_close_stdin(struct session_process *p);
