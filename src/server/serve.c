@@ -29,6 +29,7 @@
 #include "server/hosts.h"
 #include "server/lockdown.h"
 #include "service/environment.h"
+#include "service/session.h"
 #include "store/store.h"
 
 #define DRAIN_MS     8000       /* runs in progress may end after SIGTERM */
@@ -47,6 +48,7 @@ struct server {
     uv_loop_t loop;
     struct engine *engine;
     struct environment_service *environments;
+    struct session_service *sessions;
     struct store *store;
     int state, logs;     /* directories: DATA/db, DATA/db/logs */
     char *registry_auth; /* text of REGISTRY_AUTH_FILE */
@@ -209,6 +211,20 @@ static int create_environments(struct server *s, struct err *e)
     return 0;
 }
 
+static int create_sessions(struct server *s, struct err *e)
+{
+    s->sessions = session_service_create(
+        &(const struct session_service_config){.loop = &s->loop,
+                                               .engine = s->engine,
+                                               .environments = s->environments,
+                                               .settings = &s->settings},
+        e);
+    if (s->sessions == NULL)
+        return -1;
+    api_use_sessions(s->api, s->sessions);
+    return 0;
+}
+
 static int start_http(struct server *s, struct err *e)
 {
     char *hosts[HOSTS_MAX];
@@ -272,7 +288,7 @@ static int enter_state(struct server *s, struct err *e)
 }
 
 /* What the locked server opens: its database, the directory of the build logs, and with them the
- * environments. */
+ * environments and sessions. */
 static int open_state(struct server *s, struct err *e)
 {
     s->store = store_open(".", e);
@@ -281,7 +297,9 @@ static int open_state(struct server *s, struct err *e)
     s->logs = open("logs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (s->logs < 0)
         return err_set(e, ERR_INTERNAL, errno, "open db/logs");
-    return environment_service_start(s->environments, s->store, s->logs, e);
+    if (environment_service_start(s->environments, s->store, s->logs, e) < 0)
+        return -1;
+    return session_service_start(s->sessions, s->store, e);
 }
 
 /* checklist */
@@ -307,7 +325,8 @@ static int start(struct server *s, struct err *e)
     if (start_engine(s, e) < 0)
         return -1;
     s->api = api_create(&s->loop, &s->settings, s->engine, web, e);
-    if (s->api == NULL || create_environments(s, e) < 0 || start_http(s, e) < 0)
+    if (s->api == NULL || create_environments(s, e) < 0 || create_sessions(s, e) < 0 ||
+        start_http(s, e) < 0)
         return -1;
     watch_signals(s);
     if (enter_state(s, e) < 0 || lockdown_enter(SPAWN_UID_SERVER, s->state, e) < 0)
@@ -352,6 +371,7 @@ static void finish(struct server *s)
     http_server_destroy(s->http);
     engine_destroy(s->engine);
     uv_run(&s->loop, UV_RUN_NOWAIT);
+    session_service_destroy(s->sessions);
     environment_service_destroy(s->environments);
     uv_run(&s->loop, UV_RUN_NOWAIT);
     store_close(s->store);
