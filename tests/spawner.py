@@ -85,8 +85,8 @@ class Spawner:
     """A dunlin-spawner with a data directory of its own and, unless it gets one, no system copy, so
     that only layers hold programs."""
 
-    def __init__(self, **more):
-        place = MEMORY_DIRECTORY if os.access(MEMORY_DIRECTORY, os.W_OK) else None
+    def __init__(self, directory=None, **more):
+        place = directory or (MEMORY_DIRECTORY if os.access(MEMORY_DIRECTORY, os.W_OK) else None)
         self.data = pathlib.Path(tempfile.mkdtemp(prefix=host.OWN_PREFIX + "spawner-", dir=place))
         for name in ("system/usr", "system/etc"):
             (self.data / name).mkdir(parents=True)
