@@ -151,6 +151,19 @@ static void a_message_carries_bytes_and_descriptors(void **state)
     close_pair(pair);
 }
 
+static void try_send_never_waits_for_room(void **state)
+{
+    int pair[2];
+    char data[4096] = {0};
+    struct err e = {0};
+
+    make_pair(SOCK_SEQPACKET, pair);
+    while (fd_try_send(pair[0], data, sizeof data, NULL, 0, &e) == 0)
+        ;
+    assert_int_equal(e.errnum, EAGAIN);
+    close_pair(pair);
+}
+
 static void the_end_of_the_peer_is_zero(void **state)
 {
     int pair[2];
@@ -339,6 +352,7 @@ int main(void)
         cmocka_unit_test(write_all_reports_failures),
         cmocka_unit_test(write_all_survives_interrupts_and_short_writes),
         cmocka_unit_test(a_message_carries_bytes_and_descriptors),
+        cmocka_unit_test(try_send_never_waits_for_room),
         cmocka_unit_test(the_end_of_the_peer_is_zero),
         cmocka_unit_test(send_refuses_what_the_receiver_would_misread),
         cmocka_unit_test(a_full_or_empty_socket_answers_eagain),

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/test_support.h"
+#include "wire/workspace.h"
 
 static struct spawn_config good_config(void)
 {
@@ -15,6 +16,20 @@ static struct spawn_config good_config(void)
                                  .defaults = {128, 1000, 64, 32},
                                  .ceilings = {1024, 2000, 256, 64},
                                  .slots = 10};
+}
+
+static void a_workspace_is_as_large_as_the_operator_says_at_most(void **state)
+{
+    struct spawn_config config = good_config();
+
+    assert_false(policy_check_workspace(&config, WORKSPACE_BYTES_MIN));
+    config.workspace_bytes_max = 1 << 20;
+    assert_true(policy_check_workspace(&config, WORKSPACE_BYTES_MIN));
+    assert_true(policy_check_workspace(&config, 1 << 20));
+    assert_false(policy_check_workspace(&config, (1 << 20) + 1));
+    assert_false(policy_check_workspace(&config, WORKSPACE_BYTES_MIN - 1));
+    assert_false(policy_check_workspace(&config, 0));
+    assert_false(policy_check_workspace(&config, UINT64_MAX));
 }
 
 static void zero_means_the_default(void **state)
@@ -226,6 +241,7 @@ static void defaults_are_set_and_within_the_ceilings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_workspace_is_as_large_as_the_operator_says_at_most),
         cmocka_unit_test(zero_means_the_default),
         cmocka_unit_test(the_ceiling_itself_is_allowed),
         cmocka_unit_test(one_beyond_any_ceiling_is_refused),

@@ -181,7 +181,7 @@ void workspace_undo(const struct spawn_config *c, uint64_t number)
 
 /* -- new ones ---------------------------------------------------------------------------------- */
 
-static int make_file_system(const char *path, const struct workspace_geometry *g, struct err *e)
+int workspace_make_file_system(const char *path, const struct workspace_geometry *g, struct err *e)
 {
     char inodes[24];
     const char *const argv[] = {IMAGE_MKE2FS, "-q",
@@ -207,7 +207,8 @@ static int fill_by_memory(const char *part, const char *draft, const struct work
     _cleanup_fd_ int from = -1;
     _cleanup_fd_ int to = -1;
 
-    if (image_make(draft, g->blocks * IMAGE_BLOCK, e) < 0 || make_file_system(draft, g, e) < 0)
+    if (image_make(draft, g->blocks * IMAGE_BLOCK, e) < 0 ||
+        workspace_make_file_system(draft, g, e) < 0)
         return -1;
     from = open(draft, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     to = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -223,7 +224,9 @@ static int fill_part(const char *part, uint64_t number, const struct workspace_g
     int r;
 
     if (g->blocks > MEMORY_BLOCKS_MAX)
-        return image_make(part, g->blocks * IMAGE_BLOCK, e) < 0 ? -1 : make_file_system(part, g, e);
+        return image_make(part, g->blocks * IMAGE_BLOCK, e) < 0
+                   ? -1
+                   : workspace_make_file_system(part, g, e);
     workspace_dir(number, dir);
     snprintf(draft, sizeof draft, "%s.img", dir);
     unlink(draft);

@@ -24,6 +24,10 @@ void workspace_dir(uint64_t number, char out[static WORKSPACE_NAME]);
 /* As SPAWN_WORKSPACE_MAKE: EEXIST, ENOSPC, ERANGE. */
 int workspace_make(const struct spawn_config *c, uint64_t number, uint64_t bytes, struct err *e);
 
+/* Has mke2fs make its file system in a file of that size. */
+struct workspace_geometry;
+int workspace_make_file_system(const char *path, const struct workspace_geometry *g, struct err *e);
+
 /* Mounts one that is not open.  ENOENT; EAGAIN: still in use; ERANGE. */
 int workspace_open(const struct spawn_config *c, uint64_t number, uint64_t bytes, struct err *e);
 

@@ -21,7 +21,7 @@
 
 static uint64_t divide_up(uint64_t a, uint64_t b)
 {
-    return (a + b - 1) / b;
+    return a / b + (a % b != 0);
 }
 
 /* Blocks of the groups' own: two bitmaps, the inode table, and in all of them (mke2fs: in a few)

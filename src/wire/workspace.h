@@ -5,24 +5,44 @@
  * is attached to.  An image is mounted at most once at a time, by whomever on this host: the open
  * file behind its loop device holds a lock.
  *
- *   SPAWN_JOIN              slot (open, in a RUN nest that is warm): has the zygote's child join
- * it.
- *                           -> SPAWN_JOIN_FDS descriptors, in order; whether the child comes is
- * seen at job (it says "R") and status (struct nest_status, or its end). EAGAIN: no zygote.  The
- * sandbox's init must be ready for it (SESSION_ADMIT in wire/session.h). The replies to the rest
- * come when the work is done (ATTACH: in order); match op and layer: SPAWN_WORKSPACE_MAKE    layer,
- * bytes: make it; it is open then.  EEXIST, ENOSPC SPAWN_WORKSPACE_OPEN    layer, bytes: mount it
- * with this quota.  EAGAIN: still in use elsewhere, as that of a sandbox on its way out.  ENOENT.
- * No error if it is open SPAWN_WORKSPACE_ATTACH  layer (open), slot (open, RUN) -> one descriptor:
- * a detached mount of its tree with that sandbox's ids, for its init to put somewhere
- *   SPAWN_WORKSPACE_CLOSE   layer: write everything down, unmount it -> bytes on the disk.  What is
- *                           attached goes on until its sandbox ends, and OPEN answers EAGAIN so
- * long. No error if it is not open SPAWN_WORKSPACE_GROW    layer (open), bytes (more, and at most
- * WORKSPACE_GROWTH times those it was made with): a new quota.  ERANGE SPAWN_WORKSPACE_COPY layer
- * -> other (which must not exist), of one moment, also while it is written to; shares blocks where
- * the disk can -> bytes on the disk SPAWN_WORKSPACE_REMOVE  layer: EBUSY while it is open or still
- * in use; none is no error SPAWN_WORKSPACE_NEXT    layer (0: from the start) -> layer: the next
- * higher one, 0: none */
+ * SPAWN_JOIN: slot (open, in a RUN nest that is warm) -> SPAWN_JOIN_FDS descriptors, in order.
+ * Has the zygote's child join it; whether it comes is seen at job (it says "R") and at status
+ * (struct nest_status, or its end; EAGAIN: no zygote now, ENOENT: this nest has none).  The
+ * sandbox's init must be ready for it (SESSION_ADMIT in wire/session.h).  EAGAIN: the nest or the
+ * sandbox is not there yet; ESRCH: the sandbox has ended.
+ *
+ * SPAWN_WORKSPACE_ATTACH: layer (open), slot (open, RUN) -> one descriptor, in order: a detached
+ * mount of its tree with that sandbox's ids, for its init to put somewhere.  ENOENT: not open;
+ * EAGAIN and ESRCH as above.
+ *
+ * The replies to the rest come when the work is done; match op and layer.  Any of them may be
+ * answered EAGAIN, at once: something else is being done with this workspace, or too much is
+ * waiting for the disk.  ERANGE: a size that the operator does not allow, or that the file system
+ * was not made for.  What was read from a file system that is damaged says so in text.
+ *
+ * SPAWN_WORKSPACE_MAKE: layer, bytes.  Makes it; it is open then.  EEXIST, ENOSPC, ERANGE
+ *
+ * SPAWN_WORKSPACE_OPEN: layer, bytes.  Mounts it with this quota; if it is open, as GROW.  EAGAIN:
+ * still in use elsewhere, as that of a sandbox on its way out.  ENOENT, ERANGE
+ *
+ * SPAWN_WORKSPACE_CLOSE: layer -> bytes on the disk.  Writes everything down and unmounts it, also
+ * when it fails.  What is attached goes on until its sandbox ends, and OPEN answers EAGAIN so long.
+ * If it is not open: no error, 0 bytes
+ *
+ * SPAWN_WORKSPACE_GROW: layer (open), bytes: a new quota, at most what the file system was made
+ * for: WORKSPACE_GROWTH times its first size or more.  The number of its inodes stays.  ENOENT: not
+ * open
+ *
+ * SPAWN_WORKSPACE_COPY: layer, other (which must not exist) -> bytes on the disk.  Of one moment:
+ * the writers of an open one wait meanwhile.  Shares blocks where the disk can.  EEXIST, ENOENT,
+ * ENOSPC
+ *
+ * SPAWN_WORKSPACE_REMOVE: layer.  EBUSY: it is open or still in use; none is no error
+ *
+ * SPAWN_WORKSPACE_NEXT: layer (0: from the start) -> layer: the next higher one, 0: none
+ *
+ * Seen from inside (statvfs(3)) a workspace has f_bavail free and f_blocks - f_bfree in use;
+ * f_blocks itself is what the file system was made for. */
 #pragma once
 
 #define WORKSPACE_GROWTH    8 /* the file system is made for so many times its first size */
