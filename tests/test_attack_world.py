@@ -44,7 +44,7 @@ def test_no_file_of_the_host_is_visible(client, server, marked_file):
     assert found["seen"] == [] and not any(found["up"])
     assert set(found["top"]) <= {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc",
                                  "run", "runtime", "sandbox", "sbin", "tmp", "usr", "var", "opt",
-                                 "home", "root", "sys"}
+                                 "home", "root", "sys", "workspace"}
 
 
 def test_no_way_leads_out_of_the_root(client, marked_file):

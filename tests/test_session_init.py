@@ -1,5 +1,6 @@
 """The init of a session, without a server: processes, terminals, warm programs, and what they may not."""
 import errno
+import json
 import os
 import pathlib
 import signal
@@ -11,7 +12,7 @@ import time
 import pytest
 
 import nest as nests
-from nest_session import (ALL, FAILED, FILE, GROUP, HEAD, PROCESS, RESIZE, STARTED, STOP, STOPPED, TEMPORARY,
+from nest_session import (ADMIT, ADMITTED, ALL, FAILED, FILE, GROUP, HEAD, PROCESS, RESIZE, STARTED, STOP, STOPPED, TEMPORARY,
                           Session, read_all, read_until)
 
 FILE_READ, FILE_WRITE = 3, 4
@@ -400,3 +401,134 @@ def test_no_more_than_so_many_calls_at_once(session):
         stream.close()
     wait_for(lambda: b"hello" in session.file_call(FILE_WRITE, "g", size=5, data=b"hello") or
              session.shell("cat g 2> /dev/null || true") == "hello")
+
+
+# -- what they may not
+
+# What a process finds out about itself and its neighbours, as JSON.
+LOOK = """
+import ctypes, json, os
+libc = ctypes.CDLL(None, use_errno=True)
+
+def refused(call, *args):
+    try:
+        r = call(*args)
+    except OSError as e:
+        return e.errno
+    return ctypes.get_errno() if r == -1 else 0
+
+status = dict(l.split(":\\t", 1) for l in open("/proc/self/status") if ":\\t" in l)
+print(json.dumps({
+    "caps": [int(status[k], 16) for k in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")],
+    "locks": [status["NoNewPrivs"].strip(), status["Seccomp"].strip()], "uid": os.getresuid(),
+    "fds": [n for n in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + n)],
+    "pids": sorted(int(n) for n in os.listdir("/proc") if n.isdigit()),
+    "others": [n for n in os.listdir("/proc") if not n.isdigit() and "self" not in n],
+    "me": os.getpid(), "init": os.path.exists("/proc/1"),
+    "kill": [refused(os.kill, 1, 0), refused(os.kill, os.getppid() or 1, 9)],
+    "proc": refused(os.open, "/proc/self/oom_score_adj", os.O_WRONLY),
+    "mount": refused(libc.mount, b"x", b"/tmp", b"tmpfs", 0, None),
+    "ptrace": refused(libc.ptrace, 16, 1, 0, 0), "setns": refused(libc.unshare, 0x10000000),
+    "type": refused(libc.ioctl, 0, 0x5412, b"x"),
+}))
+"""
+
+
+def check_look(found):
+    assert found["caps"] == [0] * 5 and found["locks"] == ["1", "2"] and found["uid"] == [1000] * 3
+    assert set(found["fds"]) <= {"0", "1", "2"} and found["others"] == []
+    assert not found["init"] and 1 not in found["pids"]
+    assert found["proc"] == errno.EROFS and 0 not in found["kill"]
+    assert 0 not in (found["mount"], found["ptrace"], found["setns"], found["type"])
+
+
+def test_a_program_has_every_lock_and_sees_neither_init_nor_its_keeper(session):
+    end, out, err = session.run(["python3", "-c", LOOK])
+    assert end.status == 0, err
+    found = json.loads(out)
+    check_look(found)
+    assert found["pids"] == [found["me"]]
+
+
+def test_a_warm_program_has_every_lock_too(session):
+    end, out, err = session.python(LOOK)
+    assert end.status == 0, err
+    check_look(json.loads(out))
+
+
+def test_a_program_on_a_terminal_has_every_lock_too(session):
+    number, tty = session.terminal(["python3", "-c", LOOK])
+    text = b"".join(iter(lambda: tty.recv(4096), b""))
+    assert session.ended(number).status == 0, text
+    check_look(json.loads(text))
+
+
+def test_while_one_may_join_the_others_gain_nothing(session):
+    session.ids = coming = 1
+    session.say(ADMIT, coming)
+    session.wait(ADMITTED, coming)
+    check_look(json.loads(session.run(["python3", "-c", LOOK])[1]))
+    session.signal(coming, signal.SIGKILL)
+    assert session.ended(coming).error == errno.ECANCELED
+
+
+def test_nobody_joins_who_was_not_admitted(session):
+    def try_to_join():
+        status, null = os.pipe(), os.open("/dev/null", os.O_WRONLY)
+        job, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        session.nest.join(session.sandbox, [null, null, theirs.fileno(), status[1]])
+        for fd in (null, status[1]):
+            os.close(fd)
+        theirs.close()
+        answer = read_all([status[0]])[0]
+        job.close()
+        return struct.unpack("=ii", answer)[0]
+
+    assert try_to_join() != 0
+    joined = session.join()
+    assert try_to_join() != 0
+    session.give(joined, "pass")
+    assert session.ended(joined[0]).status == 0
+
+
+def test_init_has_what_it_needs_and_keepers_have_nothing(session):
+    started(session, session.start(["sleep", "1001"]))
+    init = session.init_pid()
+    children = pathlib.Path(f"/proc/{init}/task/{init}/children").read_text().split()
+    caps = {pid: int(line.split()[1], 16) for pid in (init, *children)
+            for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("CapPrm")}
+    # CHOWN DAC_OVERRIDE FOWNER KILL SETGID SETUID SETPCAP
+    assert caps.pop(init) == sum(1 << cap for cap in (0, 1, 3, 5, 6, 7, 8))
+    assert set(caps.values()) == {0} and len(caps) == 1
+    opened = os.listdir(f"/proc/{children[0]}/fd")
+    assert opened == ["1"], "a keeper holds its socket only"
+
+
+def test_no_directory_leads_to_what_init_has_open(session):
+    for fd in range(3, 40):
+        end = session.run(["true"], cwd=f"/proc/self/fd/{fd}")[0]
+        assert end.error in (errno.ENOENT, errno.EACCES, errno.ENOTDIR), (fd, end)
+    for where in ("/proc/1/root", "/proc/1/cwd", "/proc/1/fd/3"):
+        assert session.run(["true"], cwd=where)[0].error != 0
+
+
+def test_processes_of_one_session_reach_each_other(session):
+    number = session.start(["python3", "-c", "import socket\ns = socket.socket(socket.AF_UNIX)\n"
+                            "s.bind('\\0here')\ns.listen()\nwhile True: s.accept()[0].send(b'hello')"])
+    pid = started(session, number)
+    code = """
+import socket, time
+end = time.monotonic() + 10
+while True:
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect("\\0here")
+        break
+    except OSError:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+print(s.recv(5))
+"""
+    assert session.run(["python3", "-c", code])[1] == b"b'hello'\n"
+    assert session.python(f"{code}\nimport os\nos.kill({pid}, 15)")[1] == b"b'hello'\n"
+    assert session.ended(number).status == -signal.SIGTERM

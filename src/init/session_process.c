@@ -204,7 +204,6 @@ static void start_with_terminal(struct session *s, struct process *p, struct kee
     if (peer < 0) {
         process_refuse(p, peer == -ENOSPC ? EAGAIN : -peer, "no more terminals");
         process_finish(s, p);
-        peer = -1;
         return;
     }
     job->terminal = true;
