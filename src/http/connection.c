@@ -139,7 +139,7 @@ static void on_watch(uv_poll_t *handle, int status, int events)
 static struct MHD_Daemon *start_library(struct connection *c)
 {
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_NO_THREAD_SAFETY |
-                                MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+                                MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG,
                             0, NULL, NULL, request_receive, c, MHD_OPTION_EXTERNAL_LOGGER, on_log,
                             c, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, MHD_OPTION_CONNECTION_LIMIT, 1u,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_POOL,

@@ -89,6 +89,7 @@ struct http_request {
     bool suspended; /* libmicrohttpd waits for MHD_resume_connection */
     bool answered;  /* dead for the caller */
     bool has_close; /* the answer says Connection: close */
+    bool is_http_1_1;
     bool has_body;
     size_t body_length; /* as announced; 0 when it was not */
     size_t body_limit;
@@ -104,6 +105,7 @@ struct http_request {
     struct MHD_Response *response; /* to be queued */
     int status;
     struct stream stream;
+    struct websocket *websocket; /* that this request becomes, until it is one */
 };
 
 /* Callbacks of libmicrohttpd; cls is the struct connection. */

@@ -11,6 +11,7 @@
 #include "http/field.h"
 #include "http/internal.h"
 #include "http/server.h"
+#include "http/websocket.h"
 
 void *request_begin(void *cls, const char *target, struct MHD_Connection *mhd)
 {
@@ -172,8 +173,10 @@ enum MHD_Result request_receive(void *cls, struct MHD_Connection *mhd, const cha
     struct http_request *r = *context;
     if (!r)
         return MHD_NO;
-    if (!r->judged)
+    if (!r->judged) {
+        r->is_http_1_1 = strcmp(version, "HTTP/1.1") == 0;
         return receive_head(r, mhd, method);
+    }
     if (r->upload.is_reading && *len > 0)
         return upload_receive(r, data, len);
     if (*len == 0) {
@@ -204,6 +207,10 @@ void request_complete(void *cls, struct MHD_Connection *mhd, void **context,
 
     listen_resume(c->server); /* this connection may now make room for another */
 
+    if (r->websocket) {
+        websocket_lose(r->websocket);
+        r->websocket = NULL;
+    }
     bool is_over = how == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (!r->handed || r->answered) {
         request_destroy(r);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "http/server.h"
+#include "http/websocket.h"
 
 /* Each connection takes its socket and libmicrohttpd's epoll descriptor, and half of all
  * descriptors are for others. */
@@ -40,6 +41,8 @@ static void on_kick(uv_idle_t *handle)
     }
     if (TAILQ_EMPTY(&s->queue))
         uv_idle_stop(&s->kick);
+    if (s->is_draining)
+        websocket_close_all(s);
     if (s->drained && s->nrequests == 0)
         report_drained(s);
 }
@@ -80,6 +83,7 @@ static void on_sweep(uv_timer_t *timer)
         next = TAILQ_NEXT(c, all);
         connection_check_deadline(c, now_ms);
     }
+    websocket_check_deadlines(s, now_ms);
     straggler_check_deadlines(s, now_ms);
     if (s->nsockets < s->max_sockets)
         listen_resume(s);
@@ -134,6 +138,7 @@ struct http_server *http_server_create(uv_loop_t *loop, const struct http_config
     TAILQ_INIT(&s->connections);
     TAILQ_INIT(&s->queue);
     TAILQ_INIT(&s->stragglers);
+    TAILQ_INIT(&s->websockets);
     /* These two cannot fail. */
     uv_idle_init(loop, &s->kick);
     uv_timer_init(loop, &s->sweep);
@@ -186,6 +191,7 @@ void http_server_destroy(struct http_server *s)
     listen_close_all(s);
     while (!TAILQ_EMPTY(&s->connections))
         connection_close(TAILQ_FIRST(&s->connections));
+    websocket_destroy_all(s);
     while (!TAILQ_EMPTY(&s->stragglers))
         straggler_close(TAILQ_FIRST(&s->stragglers));
     uv_close((uv_handle_t *)&s->kick, on_handle_closed);

@@ -7,6 +7,7 @@
 
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(straggler_list, straggler);
+TAILQ_HEAD(websocket_list, websocket);
 
 /* A listening socket. */
 struct listener {
@@ -26,7 +27,8 @@ struct http_server {
     struct connection_list queue; /* of connections to run */
     size_t nqueued;
     struct straggler_list stragglers;
-    size_t nsockets; /* connections and lingering ones */
+    struct websocket_list websockets;
+    size_t nsockets; /* connections, lingering ones and WebSockets */
     size_t max_sockets;
     size_t nrequests;      /* whose answer has not been sent */
     size_t body_used;      /* bytes of all bodies held */

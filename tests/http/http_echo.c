@@ -251,7 +251,7 @@ static void handle(struct http_request *r, void *data)
         {"/sse", serve_sse},         {"/flood", serve_flood},        {"/big", serve_big},
         {"/header", serve_header},   {"/static", serve_static},      {"/stats", serve_stats},
         {"/nothing", serve_nothing}, {"/caf\xc3\xa9 x", serve_echo}, {"/upload", serve_upload},
-        {"/form", serve_form},
+        {"/form", serve_form},       {"/ws", serve_websocket},
     };
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
         if (strcmp(http_path(r), routes[i].path) == 0) {

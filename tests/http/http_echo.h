@@ -22,3 +22,6 @@ void reply_text(struct http_request *r, int status, const char *json);
 /* -- http_uploads.c */
 void serve_upload(struct http_request *r);
 void serve_form(struct http_request *r);
+
+/* -- http_websockets.c */
+void serve_websocket(struct http_request *r);
