@@ -2,6 +2,7 @@
 import re
 
 import pytest
+import requests
 
 from server import dunlin, free_port
 
@@ -60,6 +61,17 @@ def test_the_port_in_use_stops_the_start_and_is_named(server, spare_directory):
     ended = dunlin("serve", "--port", server.port, "--data", spare_directory, seconds=60)
     assert ended.returncode != 0
     assert str(server.port) in ended.stderr
+
+
+def test_a_second_port_serves_the_same_and_is_closed_with_the_first(make_server):
+    second = free_port()
+    one = make_server(SE_PORT=second)
+    for port in (one.port, second):
+        assert requests.get(f"http://127.0.0.1:{port}/health", timeout=10).status_code == 200
+    assert f'"second_port":{second}' in one.log_text()
+    one.stop()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{second}/health", timeout=10)
 
 
 def test_a_second_server_on_the_same_data_is_refused(server):

@@ -127,6 +127,7 @@ static void fill_networks(const struct settings *s, struct spawn_config *c)
     c->connections = (uint32_t)s->network_connections;
     c->rate_kb = (uint32_t)((s->network_rate + 1023) >> 10);
     c->ports[0] = (uint32_t)s->port;
+    c->ports[1] = (uint32_t)s->se_port;
 }
 
 int launch_config_fill(const struct settings *s, struct spawn_config *c, struct err *e)

@@ -57,7 +57,7 @@ static void lists_and_limits_arrive_as_they_were_set(void **state)
     LOAD(&s, "--network-dns=192.0.2.1,2001:db8::53", "--network-allow=10.1.0.0/16,fd00::/8",
          "--network-rate=1m", "--network-connections=9", "--build-memory=3g", "--build-disk=1g",
          "--build-cpu=0.5", "--build-weight=7", "--zygote-forks=5", "--zygote-minutes=6",
-         "--session-max-size=7m", "--port=8123");
+         "--session-max-size=7m", "--port=8123", "--se-port=9123");
     assert_int_equal(launch_config_fill(&s, &c, NULL), 0);
     assert_int_equal(c.ndns, 2);
     assert_string_equal(c.dns[1], "2001:db8::53");
@@ -74,6 +74,7 @@ static void lists_and_limits_arrive_as_they_were_set(void **state)
     assert_int_equal(c.zygote_minutes, 6);
     assert_int_equal(c.workspace_bytes_max, 7 << 20);
     assert_int_equal(c.ports[0], 8123);
+    assert_int_equal(c.ports[1], 9123);
     assert_int_equal(c.slots, launch_slots(&s));
     settings_finish(&s);
 }

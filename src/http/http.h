@@ -40,6 +40,7 @@ struct http_config {
         *hosts; /* addresses to listen on; names "localhost", IPv4 and IPv6 literals */
     size_t nhosts;
     int port;           /* 0: any free one, see http_server_port */
+    int second_port;    /* listened on as well, on the same addresses; 0: none */
     size_t body_budget; /* bytes of all bodies held at once; beyond it 503 */
     http_handler *handler;
     http_body_limit *body_limit;

@@ -145,15 +145,15 @@ void listen_pause(struct http_server *s)
 
 /* -- opening and closing */
 
-static int add_listener(struct http_server *s, const char *host, struct err *e)
+static int add_listener(struct http_server *s, const char *host, int port, struct err *e)
 {
     _cleanup_fd_ int fd = -1;
-    if (open_socket(host, s->port, &fd, e) < 0)
+    if (open_socket(host, port, &fd, e) < 0)
         return -1;
     struct listener *l = &s->listeners[s->nlisteners];
     int error = uv_poll_init(s->loop, &l->poll, fd);
     if (error < 0)
-        return err_set(e, ERR_INTERNAL, -error, "watch %s port %d", host, s->port);
+        return err_set(e, ERR_INTERNAL, -error, "watch %s port %d", host, port);
     if (s->port == 0)
         s->port = port_of(fd);
     l->server = s;
@@ -164,25 +164,35 @@ static int add_listener(struct http_server *s, const char *host, struct err *e)
     return 0;
 }
 
+/* Each configured address; on the second port, or else on the first. */
+static int open_addresses(struct http_server *s, bool is_second, struct err *e)
+{
+    const struct http_config *config = &s->config;
+    for (size_t i = 0; i < config->nhosts; i++) {
+        bool is_localhost = strcasecmp(config->hosts[i], "localhost") == 0;
+        if (add_listener(s, is_localhost ? "127.0.0.1" : config->hosts[i],
+                         is_second ? config->second_port : s->port, e) < 0)
+            return -1;
+        /* Not every machine has IPv6. */
+        if (is_localhost)
+            (void)add_listener(s, "::1", is_second ? config->second_port : s->port, NULL);
+    }
+    return 0;
+}
+
 int listen_open_all(struct http_server *s, struct err *e)
 {
     const struct http_config *config = &s->config;
     if (config->nhosts == 0)
         return err_set(e, ERR_INVALID, 0, "no address to listen on");
     s->port = config->port;
-    /* "localhost" may need two. */
-    s->listeners = calloc(2 * config->nhosts, sizeof *s->listeners);
+    /* "localhost" may need two, on each port. */
+    s->listeners = calloc(4 * config->nhosts, sizeof *s->listeners);
     if (!s->listeners)
         return err_set(e, ERR_INTERNAL, ENOMEM, "listen");
-    for (size_t i = 0; i < config->nhosts; i++) {
-        bool is_localhost = strcasecmp(config->hosts[i], "localhost") == 0;
-        if (add_listener(s, is_localhost ? "127.0.0.1" : config->hosts[i], e) < 0)
-            return -1;
-        /* Not every machine has IPv6. */
-        if (is_localhost)
-            (void)add_listener(s, "::1", NULL);
-    }
-    return 0;
+    if (open_addresses(s, false, e) < 0)
+        return -1;
+    return config->second_port > 0 ? open_addresses(s, true, e) : 0;
 }
 
 static void on_listener_closed(uv_handle_t *handle)

@@ -230,6 +230,7 @@ static int start_http(struct server *s, struct err *e)
     char *hosts[HOSTS_MAX];
     size_t n = 0;
     struct http_config config = {.port = (int)s->settings.port,
+                                 .second_port = (int)s->settings.se_port,
                                  .body_budget = (size_t)s->settings.body_budget,
                                  .handler = api_handle,
                                  .body_limit = api_body_limit,
@@ -344,7 +345,10 @@ static void greet(const struct server *s)
     printf("  Try it:  curl -s localhost:%d/execute %s-H 'Content-Type: application/json' \\\n"
            "             -d '{\"code\": \"print(2 ** 64)\"}'\n",
            port, key);
-    printf("  Docs:    http://localhost:%d/docs\n  Stop:    Ctrl-C\n\n", port);
+    printf("  Docs:    http://localhost:%d/docs\n", port);
+    if (s->settings.se_port > 0)
+        printf("  Also on: http://localhost:%d\n", (int)s->settings.se_port);
+    printf("  Stop:    Ctrl-C\n\n");
     fflush(stdout);
 }
 
@@ -352,7 +356,7 @@ static void log_start(const struct server *s, uint64_t started_us)
 {
     log_event(LOG_INFO, "server.started", LOG_STR("version", DUNLIN_VERSION),
               LOG_STR("host", s->settings.host), LOG_INT("port", http_server_port(s->http)),
-              LOG_BOOL("keys", api_has_keys(s->api)),
+              LOG_INT("second_port", s->settings.se_port), LOG_BOOL("keys", api_has_keys(s->api)),
               LOG_INT("start_ms", (int64_t)(clock_now_us() - started_us) / 1000));
     log_event(LOG_INFO, "server.locks", LOG_INT("uid", SPAWN_UID_SERVER),
               LOG_STR("capabilities", "none"), LOG_STR("seccomp", "server"),
