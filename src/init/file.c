@@ -34,7 +34,10 @@ static const struct operation {
     [FILE_STAT] = {file_stat, CAPS_FILES},           [FILE_LIST] = {file_list, CAPS_FILES},
     [FILE_READ] = {file_read, CAPS_FILES},           [FILE_WRITE] = {file_write, CAPS_FILES, true},
     [FILE_APPEND] = {file_append, CAPS_FILES, true}, [FILE_PATCH] = {file_patch, CAPS_FILES, true},
-    [FILE_MKDIR] = {file_mkdir, CAPS_FILES},         [FILE_USAGE] = {file_usage, CAPS_FILES},
+    [FILE_MOVE] = {file_move, CAPS_FILES},           [FILE_COPY] = {file_copy, CAPS_FILES},
+    [FILE_REMOVE] = {file_remove, CAPS_FILES},       [FILE_MKDIR] = {file_mkdir, CAPS_FILES},
+    [FILE_CHMOD] = {file_chmod, CAPS_FILES},         [FILE_SEARCH] = {file_search, CAPS_FILES},
+    [FILE_USAGE] = {file_usage, CAPS_FILES},
 };
 
 static const struct {
@@ -55,9 +58,23 @@ static const struct {
     {EBUSY, "is the workspace itself"},
 };
 
-static _Noreturn void leave(void)
+void call_undo(struct call *c, bool remove)
 {
-    _exit(0); /* nobody listens any more */
+    const struct place *at = c->unfinished;
+    uint64_t done = c->done;
+
+    c->unfinished = NULL;
+    if (at != NULL && remove)
+        walk_remove(c, at->dir, at->name);
+    c->done = done;
+}
+
+/* Nobody listens any more.  Removing must not be ended for that. */
+static _Noreturn void leave(struct call *c)
+{
+    c->is_alone = true;
+    call_undo(c, true);
+    _exit(0);
 }
 
 bool call_has(const struct call *c, uint32_t flag)
@@ -80,7 +97,7 @@ static void send_all(struct call *c, const char *data, size_t len)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            leave();
+            leave(c);
         data += n;
         len -= (size_t)n;
     }
@@ -149,8 +166,8 @@ void call_check(struct call *c)
 {
     struct pollfd fd = {.fd = c->w->stream};
 
-    if (poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0)
-        leave();
+    if (!c->is_alone && poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0)
+        leave(c);
 }
 
 size_t call_receive(struct call *c, void *data, size_t cap)
@@ -163,7 +180,7 @@ size_t call_receive(struct call *c, void *data, size_t cap)
         n = recv(c->w->stream, data, cap, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        leave();
+        leave(c);
     if (n == 0)
         call_check(c);
     return (size_t)n;

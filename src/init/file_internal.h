@@ -23,11 +23,15 @@
 #define HIDDEN_BYTES  48    /* a name of file_hidden_name with its NUL */
 #define HIDDEN_PREFIX ".dunlin-"
 
+struct place;
+
 struct call {
     const struct file_world *w;
-    uint64_t done;      /* FILE_END's bytes */
-    uint32_t truncated; /* FILE_END's */
-    uint64_t left_out;  /* entries that could not be taken along */
+    uint64_t done;                  /* FILE_END's bytes */
+    uint32_t truncated;             /* FILE_END's */
+    uint64_t left_out;              /* entries that could not be taken along */
+    const struct place *unfinished; /* a tree to be removed if the call ends early; NULL: none */
+    bool is_alone;                  /* the server is gone, and only that is left to do */
     char note[FILE_NOTE];
     size_t nout; /* bytes of frames that wait in out */
     char out[2 * (FILE_HEADER + FILE_PAYLOAD_MAX)];
@@ -45,6 +49,8 @@ void call_info(struct call *c, const struct stat *st, const char *name, const ch
 void call_flush(struct call *c);
 /* Sends raw bytes after what is queued. */
 void call_send(struct call *c, const void *data, size_t len);
+/* The unfinished tree is done (and stays), or is removed. */
+void call_undo(struct call *c, bool remove);
 /* Waits for bytes of the server; 0: it has said all. */
 size_t call_receive(struct call *c, void *data, size_t cap);
 /* To be called now and then in work that neither sends nor receives. */
@@ -71,6 +77,8 @@ int path_open(struct call *c, const char *path, int flags);
  * `follow` a last component that is a link leads to its target's place. */
 int path_place(struct call *c, const char *path, bool make, bool follow, struct place *ret);
 void place_finish(struct place *p);
+/* Whether the path means the workspace itself. */
+bool path_is_root(const char *path);
 #define _cleanup_place_ __attribute__((cleanup(place_finish)))
 /* Beneath `dir` instead of the root, and links that lead out of that are EXDEV. */
 int path_open_in(int dir, const char *path, int flags);
@@ -95,7 +103,8 @@ struct walk {
     void *data;
     bool shallow;   /* only the top directory */
     bool with_ours; /* also files that are being written (file_hidden_name) */
-    bool cut;       /* what is too deep is left out (and truncated set), else it is an error */
+    bool cut;       /* what is too deep is left out (and truncated set), else it is an error, */
+    bool lift;      /* or moved to the top directory, to be removed in another walk */
 };
 
 /* Takes `top` over.  What vanishes or changes its kind meanwhile is passed over. */
@@ -131,3 +140,8 @@ int file_write(struct call *c);
 int file_append(struct call *c);
 int file_patch(struct call *c);
 int file_mkdir(struct call *c);
+int file_move(struct call *c);
+int file_copy(struct call *c);
+int file_remove(struct call *c);
+int file_chmod(struct call *c);
+int file_search(struct call *c);

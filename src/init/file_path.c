@@ -229,6 +229,13 @@ int path_place(struct call *c, const char *path, bool make, bool follow, struct 
     return r < 0 ? call_fail(c, -r, path) : 0;
 }
 
+bool path_is_root(const char *path)
+{
+    static char normal[PATH_MAX];
+
+    return normalize(path, normal) == 0 && normal[0] == '\0';
+}
+
 void place_finish(struct place *p)
 {
     fd_close(&p->dir);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ struct level {
 /* One walk at a time in a process: these are large. */
 static struct level levels[LEVELS];
 static char path[WALK_PATH];
+static bool was_lifted; /* something in this walk */
 
 /* The next name of a level, NULL at its end. */
 static const char *next_name(struct level *l)
@@ -64,6 +66,19 @@ static bool has_vanished(int error)
     return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
+/* Moves a directory that lies too deep to the top, where it is met again. */
+static int lift(struct call *c, unsigned depth, const char *name)
+{
+    char hidden[HIDDEN_BYTES];
+
+    if (file_hidden_name(hidden) < 0)
+        return -EIO;
+    if (renameat(levels[depth].fd, name, levels[0].fd, hidden) < 0)
+        return has_vanished(errno) ? 0 : call_fail(c, errno, name);
+    was_lifted = true;
+    return 0;
+}
+
 /* 1: entered, 0: passed over, or a negative errno. */
 static int enter(struct call *c, const struct walk *walk, unsigned depth, const char *name)
 {
@@ -71,6 +86,8 @@ static int enter(struct call *c, const struct walk *walk, unsigned depth, const 
 
     if (walk->shallow)
         return 0;
+    if (depth + 1 >= LEVELS && walk->lift)
+        return lift(c, depth, name);
     if (depth + 1 >= LEVELS) {
         c->truncated = 1;
         return walk->cut ? 0
@@ -173,9 +190,16 @@ static int remove_left(struct call *c, void *data, const struct walk_entry *dire
 int walk_remove_inside(struct call *c, int top)
 {
     static const struct walk walk = {
-        .entry = remove_entry, .leave = remove_left, .with_ours = true};
+        .entry = remove_entry, .leave = remove_left, .with_ours = true, .lift = true};
+    int r, again;
 
-    return walk_tree(c, top, &walk);
+    do {
+        was_lifted = false;
+        again = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = again < 0 ? -errno : walk_tree(c, again, &walk);
+    } while (r == 0 && was_lifted);
+    close(top);
+    return r;
 }
 
 int walk_remove(struct call *c, int dir, const char *name)
