@@ -1,0 +1,1 @@
+"""The asynchronous half; dunlin/_sync is made from it by tools/unasync."""
