@@ -5,6 +5,7 @@
  * follows no redirect, nor through a proxy what is for this machine. */
 #include "cli/client.h"
 
+#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "cli/client_internal.h"
 #include "cli/client_text.h"
 #include "cli/words.h"
 
@@ -23,8 +27,9 @@
 struct client {
     CURL *easy;
     CURLM *multi;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *event_headers;
     char *url; /* without a slash at its end */
+    char *key; /* its header's line, NULL: none */
     bool is_loopback;
 };
 
@@ -113,19 +118,23 @@ static int set_url(struct client *c, const char *url, struct err *e)
     return 0;
 }
 
-static int add_header(struct client *c, const char *text)
+static int append_header(struct curl_slist **list, const char *text)
 {
-    struct curl_slist *grown = curl_slist_append(c->headers, text);
+    struct curl_slist *grown = curl_slist_append(*list, text);
 
     if (grown == NULL)
         return -1;
-    c->headers = grown;
+    *list = grown;
     return 0;
+}
+
+static int add_header(struct client *c, const char *text)
+{
+    return append_header(&c->headers, text) | append_header(&c->event_headers, text);
 }
 
 static int set_headers(struct client *c, const char *key, struct err *e)
 {
-    char *line = NULL;
     int r;
 
     if (key != NULL && (*key == '\0' || strpbrk(key, "\r\n") != NULL))
@@ -134,10 +143,9 @@ static int set_headers(struct client *c, const char *key, struct err *e)
     /* Our bodies are small; waiting for "100 Continue" would only cost a second. */
     r = add_header(c, "Expect:");
     r = r < 0 ? r : add_header(c, "Content-Type: application/json");
-    if (r == 0 && key != NULL) {
-        r = asprintf(&line, "X-Api-Key: %s", key) < 0 ? -1 : add_header(c, line);
-        free(line);
-    }
+    r = r < 0 ? r : append_header(&c->event_headers, "Accept: text/event-stream");
+    if (r == 0 && key != NULL)
+        r = asprintf(&c->key, "X-Api-Key: %s", key) < 0 ? -1 : add_header(c, c->key);
     return r < 0 ? err_set(e, ERR_INTERNAL, 0, "out of memory") : 0;
 }
 
@@ -164,8 +172,10 @@ void client_destroy(struct client *c)
     curl_easy_cleanup(c->easy);
     curl_multi_cleanup(c->multi);
     curl_slist_free_all(c->headers);
+    curl_slist_free_all(c->event_headers);
     curl_global_cleanup();
     free(c->url);
+    free(c->key);
     free(c);
 }
 
@@ -198,6 +208,32 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
     return t->too_large ? 0 : size * n;
 }
 
+static size_t on_upload(char *out, size_t size, size_t n, void *data)
+{
+    const struct transfer *t = data;
+    ssize_t got;
+
+    do
+        got = read(t->call->file, out, size * n);
+    while (got < 0 && errno == EINTR && !client_interrupted());
+    return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+/* A file's length is told ahead, so that one that does not fit is refused before it is sent. */
+static int set_upload(struct transfer *t)
+{
+    CURL *h = t->client->easy;
+    struct stat st;
+    int r = 0;
+
+    r |= curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
+    r |= curl_easy_setopt(h, CURLOPT_READFUNCTION, on_upload);
+    r |= curl_easy_setopt(h, CURLOPT_READDATA, t);
+    if (fstat(t->call->file, &st) == 0 && S_ISREG(st.st_mode))
+        r |= curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)st.st_size);
+    return r;
+}
+
 static int set_options(struct transfer *t, const char *url, const char *body)
 {
     CURL *h = t->client->easy;
@@ -213,7 +249,8 @@ static int set_options(struct transfer *t, const char *url, const char *body)
     r |= curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     r |= curl_easy_setopt(h, CURLOPT_TIMEOUT, t->call->timeout_s);
     r |= curl_easy_setopt(h, CURLOPT_USERAGENT, "dunlin/" DUNLIN_VERSION);
-    r |= curl_easy_setopt(h, CURLOPT_HTTPHEADER, t->client->headers);
+    r |= curl_easy_setopt(h, CURLOPT_HTTPHEADER,
+                          t->call->events ? t->client->event_headers : t->client->headers);
     r |= curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, t->call->method);
     r |= curl_easy_setopt(h, CURLOPT_ERRORBUFFER, t->reason);
     r |= curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
@@ -222,7 +259,9 @@ static int set_options(struct transfer *t, const char *url, const char *body)
         r |= curl_easy_setopt(h, CURLOPT_PROXY, "");
     if (ca != NULL && *ca != '\0')
         r |= curl_easy_setopt(h, CURLOPT_CAINFO, ca);
-    if (body != NULL)
+    if (t->call->upload)
+        r |= set_upload(t);
+    else if (body != NULL)
         r |= curl_easy_setopt(h, CURLOPT_POSTFIELDS, body);
     else if (strcmp(t->call->method, "POST") == 0)
         r |= curl_easy_setopt(h, CURLOPT_POSTFIELDS, "");
@@ -332,4 +371,66 @@ char *client_path(const char *collection, const char *name, const char *rest)
         path = NULL;
     curl_free(encoded);
     return path;
+}
+
+char *client_escape(const char *text, bool slashes)
+{
+    static const char keep[] = "-._~";
+    char *out = malloc(3 * strlen(text) + 1), *at = out;
+
+    for (; out != NULL && *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c < 0x80 && isalnum(c)) || strchr(keep, c) != NULL || (slashes && c == '/');
+
+        if (plain)
+            *at++ = *text;
+        else
+            at += sprintf(at, "%%%02X", c);
+    }
+    if (out != NULL)
+        *at = '\0';
+    return out;
+}
+
+/* -- bare connections -------------------------------------------------------------------------- */
+
+const char *client_host(const struct client *c)
+{
+    return strstr(c->url, "://") + 3;
+}
+
+const char *client_key_header(const struct client *c)
+{
+    return c->key;
+}
+
+CURL *client_connect(struct client *c, curl_socket_t *ret_fd, struct err *e)
+{
+    const char *ca = getenv("CURL_CA_BUNDLE");
+    CURL *h = curl_easy_init();
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    int r = h == NULL ? -1 : 0;
+
+    if (r == 0) {
+        r |= curl_easy_setopt(h, CURLOPT_URL, c->url);
+        r |= curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+        r |= curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L);
+        r |= curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+        r |= curl_easy_setopt(h, CURLOPT_TCP_NODELAY, 1L);
+        r |= curl_easy_setopt(h, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+        r |= curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+        if (c->is_loopback)
+            r |= curl_easy_setopt(h, CURLOPT_PROXY, "");
+        if (ca != NULL && *ca != '\0')
+            r |= curl_easy_setopt(h, CURLOPT_CAINFO, ca);
+    }
+    if (r == 0 && (code = curl_easy_perform(h)) == CURLE_OK)
+        code = curl_easy_getinfo(h, CURLINFO_ACTIVESOCKET, ret_fd);
+    if (code == CURLE_OK)
+        return h;
+    err_set(e, ERR_UNAVAILABLE, 0,
+            WORDS("no server answers at %.60s (%.100s)", "%.60s 没有服务 (%.100s)"), c->url,
+            curl_easy_strerror(code));
+    curl_easy_cleanup(h);
+    return NULL;
 }

@@ -1,4 +1,4 @@
-/* client: asks a Dunlin server over HTTP, for the commands `dunlin env` and `dunlin image`. */
+/* client: asks a Dunlin server over HTTP, for the commands of dunlin-client. */
 #pragma once
 
 #include <jansson.h>
@@ -28,6 +28,9 @@ struct client_call {
     const char *method;
     const char *path;   /* from the root, as it goes over the wire: see client_path */
     const json_t *body; /* sent as JSON; NULL: no body */
+    bool events;        /* asks for server-sent events */
+    bool upload;        /* the body is what can be read from `file`, to its end */
+    int file;
     long timeout_s;     /* until the answer is complete; 0: as long as it takes */
     /* Called ten times a second while waiting, NULL: not. */
     void (*tick)(void *data);
@@ -54,3 +57,6 @@ void client_answer_finish(struct client_answer *a); /* accepts a zeroed struct *
 /* "/collection/name" and `rest`; the name is encoded so that it stays one segment.  NULL when out
  * of memory; free(). */
 char *client_path(const char *collection, const char *name, const char *rest);
+/* A text as part of a path or a query, where "/" stays itself if `slashes`.  NULL when out of
+ * memory; free(). */
+char *client_escape(const char *text, bool slashes);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "base/str.h"
+#include "cli/client_exec.h"
 #include "cli/run_options.h"
 #include "engine/engine.h"
 #include "engine/language.h"
@@ -234,12 +235,26 @@ static int launch_and_run(struct local_run *local, struct err *e)
     return r;
 }
 
+/* Whether an option names a server; behind the file the words are the program's. */
+static bool is_remote(int argc, char **argv)
+{
+    for (int i = 1; i < argc && argv[i][0] == '-' && argv[i][1] == '-'; i++) {
+        if (strcmp(argv[i], "--url") == 0 || strncmp(argv[i], "--url=", 6) == 0)
+            return true;
+        i += strchr(argv[i], '=') == NULL && strcmp(argv[i], "--json") != 0 &&
+             strcmp(argv[i], "--stdin") != 0;
+    }
+    return false;
+}
+
 int cli_run(int argc, char **argv)
 {
     struct local_run local = {.status = STATUS_NO_SANDBOX};
     struct err e = {0};
     int status = 2;
 
+    if (is_remote(argc, argv))
+        return cli_client(argc, argv);
     log_init("run", LOG_WARNING, LOG_AUTO);
     signal(SIGPIPE, SIG_IGN);
     if (run_options_parse(&local.options, argc, argv, &e) < 0) {

@@ -17,6 +17,7 @@ static const struct {
     {"run", cli_run, "run a file in a sandbox, without a server"},
     {"env", cli_client, "environments of a server: create, list, info, delete, logs, ..."},
     {"image", cli_client, "images of a server: import, list, remove, gc"},
+    {"session", cli_client, "sessions of a server: create, exec, run, shell, cp, ls, logs, ..."},
     {"doctor", cli_doctor, "check what this machine offers to sandboxes"},
     {"version", cli_version, "print the version"},
 };
