@@ -31,7 +31,7 @@ struct client_call {
     bool events;        /* asks for server-sent events */
     bool upload;        /* the body is what can be read from `file`, to its end */
     int file;
-    long timeout_s;     /* until the answer is complete; 0: as long as it takes */
+    long timeout_s; /* until the answer is complete; 0: as long as it takes */
     /* Called ten times a second while waiting, NULL: not. */
     void (*tick)(void *data);
     /* Gets the body of a 2xx answer piece by piece instead of client_answer.body; a non-zero result

@@ -58,7 +58,8 @@ static int send_all(struct client_socket *s, const char *data, size_t len)
     return 0;
 }
 
-static ssize_t on_receive(wslay_event_context_ptr ws, uint8_t *out, size_t cap, int flags, void *data)
+static ssize_t on_receive(wslay_event_context_ptr ws, uint8_t *out, size_t cap, int flags,
+                          void *data)
 {
     struct client_socket *s = data;
     size_t n = s->early.len < cap ? s->early.len : cap;
@@ -72,7 +73,8 @@ static ssize_t on_receive(wslay_event_context_ptr ws, uint8_t *out, size_t cap, 
     code = curl_easy_recv(s->easy, out, cap, &n);
     if (code == CURLE_OK && n > 0)
         return (ssize_t)n;
-    wslay_event_set_error(ws, code == CURLE_AGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+    wslay_event_set_error(ws,
+                          code == CURLE_AGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
 }
 
@@ -85,7 +87,8 @@ static ssize_t on_send(wslay_event_context_ptr ws, const uint8_t *bytes, size_t 
 
     if (code == CURLE_OK && n > 0)
         return (ssize_t)n;
-    wslay_event_set_error(ws, code == CURLE_AGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+    wslay_event_set_error(ws,
+                          code == CURLE_AGAIN ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
 }
 
@@ -131,7 +134,8 @@ static int ask(struct client_socket *s, struct client *c, const char *path, stru
         r |= buf_printf(&request, "%s\r\n", client_key_header(c));
     r |= buf_append_str(&request, "\r\n");
     if (r < 0 || send_all(s, request.data, request.len) < 0)
-        return err_set(e, ERR_UNAVAILABLE, 0, "%s", WORDS("the request cannot be sent", "无法发送请求"));
+        return err_set(e, ERR_UNAVAILABLE, 0, "%s",
+                       WORDS("the request cannot be sent", "无法发送请求"));
     return 0;
 }
 
@@ -146,9 +150,11 @@ static int read_head(struct client_socket *s, struct buf *head, struct err *e)
 
         if (code == CURLE_AGAIN && wait_for(s, POLLIN) == 0)
             continue;
-        if (code != CURLE_OK || n == 0 || buf_append(head, chunk, n) < 0 || buf_append(head, "", 1) < 0)
-            return err_set(e, ERR_UNAVAILABLE, 0, "%s",
-                           WORDS("the server did not answer the upgrade", "服务器没有响应升级请求"));
+        if (code != CURLE_OK || n == 0 || buf_append(head, chunk, n) < 0 ||
+            buf_append(head, "", 1) < 0)
+            return err_set(
+                e, ERR_UNAVAILABLE, 0, "%s",
+                WORDS("the server did not answer the upgrade", "服务器没有响应升级请求"));
         head->len--;
         end = strstr(head->data, "\r\n\r\n");
     }
@@ -239,9 +245,9 @@ static int step(struct client_socket *s, struct pollfd *fds, struct err *e)
         fds[1].fd = -1;
     /* TLS may hold what poll(2) does not see, so it is read until it says that it would block. */
     if (wslay_event_recv(s->ws) != 0 || wslay_event_send(s->ws) != 0)
-        return s->ended ? 0
-                        : err_set(e, ERR_CLOSED, 0, "%s",
-                                  WORDS("the connection is lost", "连接已断开"));
+        return s->ended
+                   ? 0
+                   : err_set(e, ERR_CLOSED, 0, "%s", WORDS("the connection is lost", "连接已断开"));
     return 0;
 }
 

@@ -25,7 +25,7 @@ struct client_socket *client_socket_open(struct client *c, const char *path, str
 void client_socket_close(struct client_socket *s); /* says goodbye; accepts NULL */
 /* Queues a message (copied).  0, or -1 when out of memory. */
 int client_socket_send(struct client_socket *s, bool is_text, const void *bytes, size_t len);
-/* Until a callback ends it or the server closes: 0; -1 and e when the connection breaks.  `input`: a
- * descriptor to watch, -1: none; at its end it is watched no more. */
+/* Until a callback ends it or the server closes: 0; -1 and e when the connection breaks.  `input`:
+ * a descriptor to watch, -1: none; at its end it is watched no more. */
 int client_socket_run(struct client_socket *s, int input, const struct client_socket_events *events,
                       struct err *e);

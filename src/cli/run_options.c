@@ -50,7 +50,8 @@ static const struct option longs[] = {
 void run_options_usage(void)
 {
     puts("usage: dunlin run [OPTIONS] FILE|- [ARGUMENTS]\n\n"
-         "Run a file in a sandbox, without a server. Needs root. With --url URL as the first option\n"
+         "Run a file in a sandbox, without a server. Needs root. With --url URL as the first "
+         "option\n"
          "it runs on a server: see dunlin run --url URL --help.\n\n"
          "  --language L   python, shell or javascript (default: by the file's ending)\n"
          "  --timeout S    seconds until it is ended (default 30)\n"

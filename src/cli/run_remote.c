@@ -61,8 +61,10 @@ static const char help_english[] =
     "  --key KEY        the server's key (better: DUNLIN_API_KEY)\n"
     "  --json           the server's JSON instead of its output\n"
     "\n"
-    "Standard input goes to it when it is a pipe or a file. Without --url it runs on this machine:\n"
-    "see dunlin run --help. The exit status is the run's own; 128 + S when signal S ended it, 124 at\n"
+    "Standard input goes to it when it is a pipe or a file. Without --url it runs on this "
+    "machine:\n"
+    "see dunlin run --help. The exit status is the run's own; 128 + S when signal S ended it, 124 "
+    "at\n"
     "its deadline, 1 when the server refused it.\n";
 
 static const char help_chinese[] =

@@ -66,7 +66,8 @@ static const char help_english[] =
     "  --lang L     zh or en (default: by the locale)\n"
     "  --json       the server's JSON instead of words\n"
     "\n"
-    "Exit status: of exec, run and shell the program's own (128 + S when signal S ended it, 124 at\n"
+    "Exit status: of exec, run and shell the program's own (128 + S when signal S ended it, 124 "
+    "at\n"
     "its deadline); else 0 done, 1 failed, 2 wrong words on the command line, 130 interrupted.\n";
 
 static const char help_chinese[] =
@@ -162,8 +163,9 @@ char *session_query(const char *const *pairs)
 
         if (pairs[1] == NULL)
             continue;
-        r |= encoded == NULL ? -1
-                             : buf_printf(&out, "%c%s=%s", out.len == 0 ? '?' : '&', pairs[0], encoded);
+        r |= encoded == NULL
+                 ? -1
+                 : buf_printf(&out, "%c%s=%s", out.len == 0 ? '?' : '&', pairs[0], encoded);
         free(encoded);
     }
     return r == 0 ? buf_steal(&out, NULL) : NULL;

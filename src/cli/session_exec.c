@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -79,8 +80,9 @@ static int on_event(void *data, const char *name, const char *text, size_t len)
     else if (strcmp(name, "stderr") == 0)
         r = pass_on(STDERR_FILENO, body);
     else if (strcmp(name, "gap") == 0)
-        fprintf(stderr, WORDS("dunlin: %" PRIu64 " bytes of output were lost\n",
-                              "dunlin: 丢失了 %" PRIu64 " 字节输出\n"),
+        fprintf(stderr,
+                WORDS("dunlin: %" PRIu64 " bytes of output were lost\n",
+                      "dunlin: 丢失了 %" PRIu64 " 字节输出\n"),
                 (uint64_t)client_number_of(body, "bytes"));
     if (strcmp(name, "result") == 0) {
         f->ended = true;
@@ -115,7 +117,8 @@ int session_follow(struct client *c, const struct session_options *o, const char
     if (client_call(c, &call, &a, &e) < 0)
         f.status = client_interrupted() ? STATUS_INTERRUPTED : client_fail_call(&o->common, &e);
     else if (a.status / 100 != 2)
-        f.status = client_refused(&o->common, WORDS("it cannot be run", "无法运行"), session_kind(), &a);
+        f.status =
+            client_refused(&o->common, WORDS("it cannot be run", "无法运行"), session_kind(), &a);
     else if (!f.ended)
         f.status = client_fail(&o->common, NULL,
                                WORDS("the server ended the stream early", "服务器提前中断了输出"));
@@ -151,7 +154,8 @@ static json_t *read_text(int fd, size_t max, struct err *e)
 }
 
 /* What exec and run have in common.  Standard input is handed over when it is a pipe or a file. */
-static int add_common(const struct session_options *o, json_t *body, bool takes_stdin, struct err *e)
+static int add_common(const struct session_options *o, json_t *body, bool takes_stdin,
+                      struct err *e)
 {
     struct stat st;
     json_t *input;
@@ -173,7 +177,8 @@ static int add_common(const struct session_options *o, json_t *body, bool takes_
         r |= json_object_set_new(body, "stdin", input);
     }
     return r < 0 ? err_set(e, ERR_INVALID, 0, "%s",
-                           WORDS("the words on the command line are not UTF-8", "命令行不是 UTF-8 文本"))
+                           WORDS("the words on the command line are not UTF-8",
+                                 "命令行不是 UTF-8 文本"))
                  : 0;
 }
 
@@ -217,8 +222,9 @@ static int start(struct client *c, const struct session_options *o, const char *
 
 int session_exec(struct client *c, const struct session_options *o)
 {
-    json_t *body = o->nwords == 2 ? json_pack("{s:s}", "command", o->words[1])
-                                  : json_pack("{s:o}", "argv", strings(o->words + 1, o->nwords - 1));
+    json_t *body = o->nwords == 2
+                       ? json_pack("{s:s}", "command", o->words[1])
+                       : json_pack("{s:o}", "argv", strings(o->words + 1, o->nwords - 1));
     struct err e = {0};
     int status;
 
@@ -235,9 +241,11 @@ int session_exec(struct client *c, const struct session_options *o)
 /* By the ending of the name; Python otherwise. */
 static const char *language_of(const char *name)
 {
-    static const char *const endings[][2] = {
-        {".py", "python"}, {".sh", "shell"}, {".bash", "shell"}, {".js", "javascript"},
-        {".mjs", "javascript"}};
+    static const char *const endings[][2] = {{".py", "python"},
+                                             {".sh", "shell"},
+                                             {".bash", "shell"},
+                                             {".js", "javascript"},
+                                             {".mjs", "javascript"}};
     const char *dot = strrchr(name, '.');
 
     for (size_t i = 0; dot != NULL && i < sizeof endings / sizeof endings[0]; i++) {
@@ -291,13 +299,15 @@ static void print_process(const json_t *one)
     bool running = json_is_true(json_object_get(one, "running"));
     const char *signal = client_text_of(one, "signal");
 
-    printf("   %s %4" JSON_INTEGER_FORMAT "  ", running ? "🟢" : "⚪", client_number_of(one, "process"));
+    printf("   %s %4" JSON_INTEGER_FORMAT "  ", running ? "🟢" : "⚪",
+           client_number_of(one, "process"));
     if (running)
         printf("%-12s", WORDS("running", "运行中"));
     else if (*signal != '\0')
         printf("%-12s", signal);
     else
-        printf("%s %-7" JSON_INTEGER_FORMAT, WORDS("exit", "退出"), client_number_of(one, "exit_code"));
+        printf("%s %-7" JSON_INTEGER_FORMAT, WORDS("exit", "退出"),
+               client_number_of(one, "exit_code"));
     client_text_print(client_text_of(one, "command"));
     putchar('\n');
 }
@@ -310,8 +320,8 @@ static void print_tree(const json_t *list)
     puts(WORDS("   pid   parent  state  command", "   pid   parent  state  命令"));
     json_array_foreach(list, i, one)
     {
-        printf("   %-5" JSON_INTEGER_FORMAT " %-7" JSON_INTEGER_FORMAT " ", client_number_of(one, "pid"),
-               client_number_of(one, "parent"));
+        printf("   %-5" JSON_INTEGER_FORMAT " %-7" JSON_INTEGER_FORMAT " ",
+               client_number_of(one, "pid"), client_number_of(one, "parent"));
         client_text_print(client_text_of(one, "state"));
         fputs("      ", stdout);
         client_text_print(client_text_of(one, "command"));
@@ -321,9 +331,8 @@ static void print_tree(const json_t *list)
 
 int session_ps(struct client *c, const struct session_options *o)
 {
-    struct session_request r = {.method = "GET",
-                                .id = o->words[0],
-                                .rest = o->all ? "/processes?all=true" : "/processes"};
+    struct session_request r = {
+        .method = "GET", .id = o->words[0], .rest = o->all ? "/processes?all=true" : "/processes"};
     _cleanup_answer_ struct client_answer a = {0};
     int status = session_answer(c, o, &r, WORDS("cannot list the processes", "获取进程失败"), &a);
     const json_t *list;

@@ -38,8 +38,9 @@ static void print_file(const json_t *one)
 
 int session_ls(struct client *c, const struct session_options *o)
 {
-    const char *pairs[] = {"path", o->nwords > 1 ? o->words[1] : NULL, "recursive",
-                           o->recursive ? "true" : NULL, NULL, NULL};
+    const char *pairs[] = {"path",      o->nwords > 1 ? o->words[1] : NULL,
+                           "recursive", o->recursive ? "true" : NULL,
+                           NULL,        NULL};
     struct session_request r = {.method = "GET", .id = o->words[0]};
     _cleanup_answer_ struct client_answer a = {0};
     char *query = session_query(pairs), *rest = NULL;

@@ -18,8 +18,10 @@ static json_t *creation(const struct session_options *o)
 {
     const struct {
         const char *name, *value;
-    } texts[] = {{"id", o->id},           {"environment", o->environment},
-                 {"size", o->size},       {"network", o->network},
+    } texts[] = {{"id", o->id},
+                 {"environment", o->environment},
+                 {"size", o->size},
+                 {"network", o->network},
                  {"snapshot", o->snapshot}};
     json_t *body = json_pack("{s:b}", "ephemeral", o->ephemeral);
     int r = body != NULL ? 0 : -1;
@@ -52,8 +54,9 @@ int session_create(struct client *c, const struct session_options *o)
 
     r.body = body;
     if (body == NULL)
-        return client_fail(&o->common, NULL,
-                           WORDS("the words on the command line are not UTF-8", "命令行不是 UTF-8 文本"));
+        return client_fail(
+            &o->common, NULL,
+            WORDS("the words on the command line are not UTF-8", "命令行不是 UTF-8 文本"));
     status = session_answer(c, o, &r, WORDS("cannot create the session", "会话创建失败"), &a);
     json_decref(body);
     if (status != 0)
@@ -61,7 +64,8 @@ int session_create(struct client *c, const struct session_options *o)
     if (o->common.json)
         client_json_print(a.json);
     else
-        printf("%s\n", client_text_of(a.json, "id")); /* alone, for scripts; R38 says what it may be */
+        printf("%s\n",
+               client_text_of(a.json, "id")); /* alone, for scripts; R38 says what it may be */
     return 0;
 }
 
@@ -132,9 +136,8 @@ static void print_item(const json_t *one)
 
 static char *list_query(const struct session_options *o, const char *after)
 {
-    const char *pairs[2 * (SESSION_WORDS_MAX + 5)] = {"limit", "1000",        "after",
-                                                      after,   "environment", o->environment,
-                                                      "state", o->state};
+    const char *pairs[2 * (SESSION_WORDS_MAX + 5)] = {
+        "limit", "1000", "after", after, "environment", o->environment, "state", o->state};
     size_t n = 8;
 
     for (size_t i = 0; i < o->nlabels; i++) {

@@ -29,10 +29,9 @@ static int take_seconds(const char *text, int *ret, struct err *e)
     errno = 0;
     number = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < 1 || number > SECONDS_MAX)
-        return err_set(e, ERR_INVALID, 0,
-                       WORDS("a number of seconds is wanted, not '%.60s'",
-                             "应为秒数，而不是 '%.60s'"),
-                       text);
+        return err_set(
+            e, ERR_INVALID, 0,
+            WORDS("a number of seconds is wanted, not '%.60s'", "应为秒数，而不是 '%.60s'"), text);
     *ret = (int)number;
     return 0;
 }
@@ -56,9 +55,9 @@ static int take_language_of_words(const char *text, struct err *e)
 {
     if (words_choose(text) == 0)
         return 0;
-    return err_set(e, ERR_INVALID, 0,
-                   WORDS("--lang is zh or en, not '%.60s'", "--lang 只能是 zh 或 en，而不是 '%.60s'"),
-                   text);
+    return err_set(
+        e, ERR_INVALID, 0,
+        WORDS("--lang is zh or en, not '%.60s'", "--lang 只能是 zh 或 en，而不是 '%.60s'"), text);
 }
 
 /* An option: where its value goes.  Exactly one of the pointers is set. */
@@ -191,11 +190,11 @@ static int check(const struct session_options *o, struct err *e)
 {
     const struct session_command *c = o->command;
 
-    if (o->help || c == NULL ||
-        (o->nwords >= c->least && (c->most < 0 || o->nwords <= c->most)))
+    if (o->help || c == NULL || (o->nwords >= c->least && (c->most < 0 || o->nwords <= c->most)))
         return 0;
-    return err_set(e, ERR_INVALID, 0, WORDS("usage: dunlin session %s %s", "用法: dunlin session %s %s"),
-                   c->name, c->words);
+    return err_set(e, ERR_INVALID, 0,
+                   WORDS("usage: dunlin session %s %s", "用法: dunlin session %s %s"), c->name,
+                   c->words);
 }
 
 /* Words are collected at the front of argv, behind the name of the program. */
@@ -209,7 +208,8 @@ int session_options_parse(struct session_options *o, const struct session_comman
                                   .words = argv + 1};
     words_by_locale();
     while (i < argc) {
-        bool passing = o->command != NULL && o->command->passes_on && o->nwords >= o->command->least;
+        bool passing =
+            o->command != NULL && o->command->passes_on && o->nwords >= o->command->least;
         int taken = 1;
 
         if (!passing && strcmp(argv[i], "--") == 0) {

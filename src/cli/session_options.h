@@ -14,10 +14,10 @@ struct session_options;
 
 struct session_command {
     const char *name;
-    const char *words;      /* what it wants behind its name, for messages: "ID -- COMMAND..." */
-    int least, most;        /* how many words that is; most -1: any number */
-    bool passes_on;         /* what comes behind the first `least` words belongs to a command */
-    const char *options;    /* names of those that it has besides the common ones: " cwd env " */
+    const char *words;   /* what it wants behind its name, for messages: "ID -- COMMAND..." */
+    int least, most;     /* how many words that is; most -1: any number */
+    bool passes_on;      /* what comes behind the first `least` words belongs to a command */
+    const char *options; /* names of those that it has besides the common ones: " cwd env " */
     int (*run)(struct client *c, const struct session_options *o);
 };
 

@@ -1,7 +1,7 @@
 /* session_shell: `dunlin session shell`, a terminal of the session on ours.
  *
- * Runs in dunlin-client, as whoever calls it.  Our terminal is raw while it lasts, so that every key
- * goes to the session; what comes from there is shown as it is, as ssh(1) does. */
+ * Runs in dunlin-client, as whoever calls it.  Our terminal is raw while it lasts, so that every
+ * key goes to the session; what comes from there is shown as it is, as ssh(1) does. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -23,7 +23,7 @@
 
 struct shell {
     struct client_socket *socket;
-    bool raw;               /* our terminal's settings were changed */
+    bool raw; /* our terminal's settings were changed */
     struct termios before;
     bool ended;
     int status;
@@ -141,8 +141,9 @@ static char *terminal_path(const struct session_options *o)
     r |= buf_append(&line, "", 1);
     snprintf(rows, sizeof rows, "%u", size.ws_row);
     snprintf(columns, sizeof columns, "%u", size.ws_col);
-    const char *pairs[] = {"rows", rows,   "columns", columns, "command", o->nwords > 1 ? line.data : NULL,
-                           "cwd",  o->cwd, NULL,      NULL};
+    const char *pairs[] = {
+        "rows", rows,   "columns", columns, "command", o->nwords > 1 ? line.data : NULL,
+        "cwd",  o->cwd, NULL,      NULL};
     query = r == 0 ? session_query(pairs) : NULL;
     if (query != NULL && asprintf(&rest, "/terminal%s", query) >= 0)
         path = client_path("v1/sessions", o->words[0], rest);
@@ -173,7 +174,8 @@ int session_shell(struct client *c, const struct session_options *o)
     client_socket_close(shell.socket);
     if (!shell.ended)
         return client_fail(&o->common, NULL,
-                           e.text[0] != '\0' ? e.text
-                                             : WORDS("the server closed the terminal", "服务器关闭了终端"));
+                           e.text[0] != '\0'
+                               ? e.text
+                               : WORDS("the server closed the terminal", "服务器关闭了终端"));
     return shell.status;
 }
