@@ -1,6 +1,7 @@
 /* Tests of memory: the readers, on files of a temporary folder. */
 #include "service/memory.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,10 +82,25 @@ static void test_a_configured_budget_is_taken_as_it_is(void **state)
     assert_true(mb > 0);
 }
 
+static void what_is_available_is_read_again_and_again(void **state)
+{
+    int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC), other = open("/proc/uptime", O_RDONLY);
+    uint64_t total = 0, available = 0;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(memory_read_available(fd, &total, &available), 0);
+        assert_true(available > 0 && available < total);
+    }
+    assert_int_equal(memory_read_available(other, &total, &available), -1);
+    close(other);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_machines_memory_is_read),
+        cmocka_unit_test(what_is_available_is_read_again_and_again),
         cmocka_unit_test(test_the_lowest_limit_on_the_way_up_counts),
         cmocka_unit_test(test_a_configured_budget_is_taken_as_it_is),
     };

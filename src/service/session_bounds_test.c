@@ -1,0 +1,335 @@
+/* Tests of what bounds sessions: time, numbers, disk, memory; and of what a restart leaves. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "service/session_test_engine.h"
+
+static struct session *find(const char *id)
+{
+    return session_find(fake.service, "", id);
+}
+
+static int create(const struct session_wanted *w, struct told *told, struct err *e)
+{
+    int r = session_create(fake.service, w, fake_made, told, e);
+
+    fake_settle();
+    return r;
+}
+
+static enum err_code refusal(const struct session_wanted *w)
+{
+    struct told told = {0};
+    struct err e = {0};
+
+    assert_int_equal(create(w, &told, &e), -1);
+    assert_int_equal(told.times, 0);
+    assert_true(e.text[0] != '\0');
+    return (enum err_code)e.code;
+}
+
+/* -- time -------------------------------------------------------------------------------------- */
+
+static void one_that_is_used_outlives_its_idle_ttl_but_not_its_age(void **state)
+{
+    const struct session_wanted w = {.owner = "", .id = "s", .idle_ttl_s = 100, .ttl_s = 1000};
+    struct told told = {0};
+    struct session_visit *v;
+    struct session_view view;
+
+    assert_int_equal(create(&w, &told, NULL), 0);
+    v = fake_enter(told.session);
+    fake_age(told.session, 500);
+    session_tick(fake.service);
+    assert_ptr_equal(find("s"), told.session);
+    session_view(told.session, &view);
+    assert_false(view.expires_soon);
+    fake_age(told.session, 420);
+    session_view(told.session, &view);
+    assert_true(view.expires_soon);
+    fake_age(told.session, 100);
+    session_tick(fake.service);
+    assert_null(find("s"));
+    fake_settle();
+    assert_null(session_visit_live(v));
+    session_left(v);
+    assert_int_equal(fake.nworkspaces, 0);
+}
+
+static void unused_ones_are_deleted_in_time(void **state)
+{
+    const struct session_wanted never = {.owner = "", .id = "never", .idle_ttl_s = -1};
+    struct session *s = fake_create("s", false);
+    struct told told = {0};
+
+    assert_int_equal(create(&never, &told, NULL), 0);
+    fake_age(s, 86401);
+    fake_age(told.session, 864010);
+    session_tick(fake.service);
+    session_tick(fake.service);
+    fake_settle();
+    assert_int_equal(fake.service->count, 1);
+    assert_ptr_equal(find("never"), told.session);
+}
+
+/* -- limits ------------------------------------------------------------------------------------ */
+
+static void the_number_is_limited(void **state)
+{
+    struct session *s;
+
+    fake.service->rules.sessions_max = 2;
+    s = fake_create("a", false);
+    fake_create("b", true);
+    assert_int_equal(refusal(&(struct session_wanted){.owner = ""}), ERR_LIMIT);
+    fake_age(s, 86401); /* one whose time is over makes room */
+    fake_create("c", false);
+}
+
+static void a_seat_is_made_by_the_longest_unused(void **state)
+{
+    struct session *a = fake_create("a", false), *b = fake_create("b", false),
+                   *c = fake_create("c", false);
+
+    fake.service->rules.awake_max = 2;
+    session_left(fake_enter(a));
+    session_left(fake_enter(b));
+    session_left(fake_enter(a));
+    session_left(fake_enter(c));
+    assert_int_equal(a->state, SESSION_AWAKE);
+    assert_int_equal(b->state, SESSION_ASLEEP);
+    assert_int_equal(c->state, SESSION_AWAKE);
+    assert_int_equal(fake.nlives, 2);
+}
+
+static void without_a_seat_to_be_made_waking_is_refused(void **state)
+{
+    struct session *a = fake_create("a", false), *b = fake_create("b", false);
+    struct session_visit *v;
+    struct told told = {0};
+
+    fake.service->rules.awake_max = 1;
+    v = fake_enter(a);
+    session_enter(b, fake_entered, &told, NULL);
+    fake_settle();
+    assert_int_equal(told.e.code, ERR_UNAVAILABLE);
+    assert_int_equal(b->state, SESSION_ASLEEP);
+    session_left(v);
+    session_left(fake_enter(b));
+}
+
+static void many_wait_for_few_seats_and_all_come_in(void **state)
+{
+    struct session *s[6];
+    struct told told[6] = {0};
+    struct session_visit *v[6];
+    char id[8];
+
+    fake.service->rules.awake_max = 3;
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "s%d", i);
+        s[i] = fake_create(id, false);
+        if (i < 3)
+            session_left(fake_enter(s[i]));
+    }
+    for (int i = 3; i < 6; i++)
+        v[i] = session_enter(s[i], fake_entered, &told[i], NULL);
+    for (int i = 0; i < 5; i++)
+        fake_settle();
+    for (int i = 3; i < 6; i++) {
+        assert_non_null(told[i].live);
+        session_left(v[i]);
+    }
+    assert_int_equal(fake.service->seats, 3);
+    assert_int_equal(fake.service->nqueue, 0);
+}
+
+static void the_disk_is_limited_by_what_they_take_up(void **state)
+{
+    struct session *s = fake_create("s", false);
+
+    fake.service->rules.disk = 5000;
+    session_left(fake_enter(s));
+    session_sleep(s, NULL);
+    fake_settle();
+    assert_int_equal(refusal(&(struct session_wanted){.owner = ""}), ERR_LIMIT);
+    fake_create("memory", true);
+    session_delete(s, NULL, NULL);
+    fake_settle();
+    fake_create("s", false);
+}
+
+static void short_memory_ends_unused_ones_and_refuses_wakings(void **state)
+{
+    struct session *a = fake_create("a", false), *used = fake_create("used", false),
+                   *memory = fake_create("memory", true);
+    struct session_visit *v = fake_enter(used);
+    struct told told = {0};
+
+    session_left(fake_enter(a));
+    session_left(fake_enter(memory));
+    fake.service->is_short = true;
+    session_relieve(fake.service);
+    fake_settle();
+    assert_int_equal(a->state, SESSION_ASLEEP);
+    assert_int_equal(used->state, SESSION_AWAKE);
+    session_enter(a, fake_entered, &told, NULL);
+    fake_settle();
+    assert_int_equal(told.e.code, ERR_UNAVAILABLE);
+    session_relieve(fake.service);
+    assert_ptr_equal(find("memory"), memory); /* it has been idle for a moment only */
+    fake_age(memory, 700);
+    session_relieve(fake.service);
+    assert_null(find("memory"));
+    session_left(v);
+}
+
+/* -- changes ----------------------------------------------------------------------------------- */
+
+static void a_workspace_grows_asleep_and_awake_but_never_shrinks(void **state)
+{
+    struct session *s = fake_create("s", false);
+    const uint64_t size = s->record.bytes;
+    struct told told = {0};
+
+    session_change(s, &(struct session_change){.bytes = 2 * size}, fake_changed, &told);
+    fake_settle();
+    assert_string_equal(told.e.text, "");
+    assert_int_equal(s->record.bytes, 2 * size);
+    session_left(fake_enter(s));
+    session_change(s, &(struct session_change){.bytes = 3 * size}, fake_changed, &told);
+    fake_settle();
+    assert_int_equal(s->record.bytes, 3 * size);
+    session_change(s, &(struct session_change){.bytes = size}, fake_changed, &told);
+    fake_settle();
+    assert_int_equal(told.e.code, ERR_INVALID);
+    session_change(s, &(struct session_change){.bytes = 9 * size}, fake_changed, &told);
+    fake_settle();
+    assert_int_equal(told.e.code, ERR_INVALID);
+    assert_int_equal(told.times, 4);
+}
+
+static void variables_and_times_change_and_stay(void **state)
+{
+    struct session *s = fake_create("s", false);
+    const struct session_change c = {.env = "{\"A\": \"b=c\", \"D\": \"\"}",
+                                     .labels = "{\"x\": \"y\"}",
+                                     .idle_s = 5,
+                                     .ttl_s = -1};
+    struct session_view v;
+    struct told told = {0};
+
+    session_change(s, &c, fake_changed, &told);
+    session_left(fake_enter(s));
+    assert_string_equal(told.e.text, "");
+    assert_string_equal(session_env(s)[0], "A=b=c");
+    assert_string_equal(session_env(s)[1], "D=");
+    assert_null(session_env(s)[2]);
+    fake_restart();
+    s = find("s");
+    session_view(s, &v);
+    assert_string_equal(v.labels, "{\"x\": \"y\"}");
+    assert_int_equal(v.idle_s, 5);
+    assert_int_equal(v.ttl_s, -1);
+}
+
+/* -- restarts ---------------------------------------------------------------------------------- */
+
+static void after_a_restart_all_are_there_asleep(void **state)
+{
+    struct session *s = fake_create("s", false);
+    int64_t used;
+    uint32_t process;
+
+    fake_create("memory", true);
+    session_left(fake_enter(s));
+    fake_age(s, 100);
+    process = session_process_id(s);
+    session_touch(s);
+    used = s->record.used_ms;
+    fake_restart();
+    s = find("s");
+    assert_non_null(s);
+    assert_null(find("memory"));
+    assert_int_equal(s->state, SESSION_ASLEEP);
+    assert_int_equal(s->record.used_ms, used);
+    assert_int_equal(session_process_id(s), process + 1);
+    session_left(fake_enter(s));
+}
+
+static bool walk_is_over(void)
+{
+    return fake.service->walk_known == NULL;
+}
+
+static void images_that_no_record_names_are_removed_at_the_start(void **state)
+{
+    struct session *s = fake_create("s", false);
+    uint64_t orphan, later = 1000000;
+
+    session_left(fake_enter(s));
+    assert_int_equal(store_workspace_number(fake.store, &orphan, NULL), 0);
+    fake.workspaces[fake.nworkspaces++] = orphan;
+    fake.workspaces[fake.nworkspaces++] = later;
+    fake_restart();
+    fake_wait(walk_is_over);
+    fake_settle();
+    assert_false(fake_has_workspace(orphan));
+    assert_true(fake_has_workspace(later));
+    assert_true(fake_has_workspace(find("s")->record.workspace));
+}
+
+static void ten_thousand_are_found_and_listed_quickly(void **state)
+{
+    struct session_view view;
+    struct session *at = NULL;
+    uint64_t started;
+    char id[16];
+    int n = 0;
+
+    for (int i = 0; i < 10000; i++) {
+        const struct session_wanted w = {.owner = "", .ephemeral = true, .id = id};
+        static struct told told;
+
+        snprintf(id, sizeof id, "s%d", i);
+        assert_int_equal(session_create(fake.service, &w, fake_made, &told, NULL), 0);
+    }
+    fake_settle();
+    started = clock_now_us();
+    while ((at = session_next(fake.service, "", at)) != NULL) {
+        session_view(at, &view);
+        n++;
+    }
+    print_message("listing 10000: %d us\n", (int)(clock_now_us() - started));
+    assert_int_equal(n, 10000);
+    assert_true(clock_now_us() - started < 200000); /* noisy machines included */
+    started = clock_now_us();
+    for (int i = 0; i < 10000; i++) {
+        snprintf(id, sizeof id, "s%d", i);
+        assert_non_null(find(id));
+    }
+    print_message("finding 10000: %d us\n", (int)(clock_now_us() - started));
+    assert_true(clock_now_us() - started < 200000); /* noisy machines included */
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fake_set_up, fake_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_that_is_used_outlives_its_idle_ttl_but_not_its_age),
+        TEST(unused_ones_are_deleted_in_time),
+        TEST(the_number_is_limited),
+        TEST(a_seat_is_made_by_the_longest_unused),
+        TEST(without_a_seat_to_be_made_waking_is_refused),
+        TEST(many_wait_for_few_seats_and_all_come_in),
+        TEST(the_disk_is_limited_by_what_they_take_up),
+        TEST(short_memory_ends_unused_ones_and_refuses_wakings),
+        TEST(a_workspace_grows_asleep_and_awake_but_never_shrinks),
+        TEST(variables_and_times_change_and_stay),
+        TEST(after_a_restart_all_are_there_asleep),
+        TEST(images_that_no_record_names_are_removed_at_the_start),
+        TEST(ten_thousand_are_found_and_listed_quickly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
