@@ -49,8 +49,6 @@ static const struct {
     {"lists of modules, which go to the spawner as a descriptor; scripts and input of programs in "
      "sessions",
      {SCMP_SYS(memfd_create)}},
-    {"a program in a session may open its output anew: its pipe's mode lets it",
-     {SCMP_SYS(fchmod)}},
     {"accepted sockets and the spawner's (none can be made or connected)",
      {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
       SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
@@ -133,6 +131,19 @@ static int add_threads(scmp_filter_ctx ctx)
                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 }
 
+/* A program in a session may open its input and output anew: the pipes' modes let it, and these
+ * two can be set. */
+static int add_modes(scmp_filter_ctx ctx)
+{
+    static const unsigned modes[] = {0222, 0444};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sizeof modes / sizeof modes[0]; i++)
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fchmod), 1,
+                             SCMP_A1(SCMP_CMP_EQ, modes[i]));
+    return r;
+}
+
 /* A session is spoken to over pairs of ours.  Datagram sockets are not among them: sendto(2) could
  * address one of those to any service of the host. */
 static int add_pairs(scmp_filter_ctx ctx)
@@ -154,6 +165,8 @@ static int filter_calls(struct err *e)
 
     if (r == 0)
         r = add_pairs(ctx);
+    if (r == 0)
+        r = add_modes(ctx);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         const int *calls = allowed[i].calls;
 

@@ -191,6 +191,26 @@ static void no_socket_no_process_no_way_back(void **state)
     assert_int_equal(in_lockdown(*state, reach_out), 0);
 }
 
+static int speak_to_sessions(struct place *p)
+{
+    int pair[2], fds[2];
+
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    CHECK(send(pair[0], "a", 1, 0) == 1);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+    CHECK(pipe2(fds, O_CLOEXEC) == 0);
+    CHECK(fchmod(fds[1], 0222) == 0 && fchmod(fds[0], 0444) == 0);
+    CHECK(fchmod(fds[0], 04777) < 0);
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0);
+    CHECK(socketpair(AF_TIPC, SOCK_SEQPACKET, 0, pair) < 0);
+    return 0;
+}
+
+static void pairs_and_pipes_of_its_own_are_all_it_can_make(void **state)
+{
+    assert_int_equal(in_lockdown(*state, speak_to_sessions), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -201,6 +221,7 @@ int main(void)
         TEST(nothing_else_can_be_opened_not_through_a_link_either),
         TEST(only_plain_files_can_be_made),
         TEST(no_socket_no_process_no_way_back),
+        TEST(pairs_and_pipes_of_its_own_are_all_it_can_make),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
