@@ -118,6 +118,10 @@ void http_reply_source(struct http_request *r, int status, const char *content_t
 /* Starts a chunked answer.  Then http_stream_write any number of times, then http_stream_end once.
  */
 void http_stream_begin(struct http_request *r, int status, const char *content_type);
+/* The same with a Content-Length of `size` (not 0).  Ending before that many bytes breaks the
+ * connection, so that the client knows. */
+void http_stream_begin_sized(struct http_request *r, int status, const char *content_type,
+                             uint64_t size);
 /* Queues bytes (copied).  Returns the number of bytes queued and not yet given to the socket, so
  * that the caller can slow its source; `on_writable`, if set, is called when the queue falls below
  * low_water.  A stream that would queue more than LIMIT_HTTP_STREAM is cut (on_gone follows). */
@@ -126,3 +130,6 @@ void http_stream_on_writable(struct http_request *r, size_t low_water,
                              void (*on_writable)(void *data), void *data);
 /* After this the request is dead for the caller; what is queued is still sent. */
 void http_stream_end(struct http_request *r);
+/* The same, but the connection is broken then, so that the client does not take what it has for
+ * everything. */
+void http_stream_break(struct http_request *r);

@@ -75,8 +75,10 @@ struct stream {
     size_t low_water;
     void (*on_writable)(void *data);
     void *writable_data;
+    uint64_t size; /* of all of it, 0: not known before its end */
     bool is_above; /* the queue has reached low_water */
     bool ended;
+    bool is_broken; /* by its end it is not complete */
 };
 
 struct http_request {

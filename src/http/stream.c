@@ -7,7 +7,8 @@
 #include "http/server.h"
 
 /* Block of a response that is not chunked (HTTP/1.0). */
-#define BLOCK (16u << 10)
+#define BLOCK       (16u << 10)
+#define SIZED_BLOCK (128u << 10) /* of one that is: files, which may be large */
 
 static size_t queued(const struct stream *st)
 {
@@ -42,7 +43,8 @@ static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t cap)
         return (ssize_t)n;
     }
     if (st->ended)
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return st->is_broken || position < st->size ? MHD_CONTENT_READER_END_WITH_ERROR
+                                                    : MHD_CONTENT_READER_END_OF_STREAM;
     if (c->client_gone || c->is_cut)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     r->suspended = true;
@@ -59,6 +61,17 @@ void http_stream_begin(struct http_request *r, int status, const char *content_t
     (void)http_add_header(r, "X-Accel-Buffering", "no");
     reply_set(r, status, content_type,
               MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, r, NULL));
+}
+
+void http_stream_begin_sized(struct http_request *r, int status, const char *content_type,
+                             uint64_t size)
+{
+    if (!r->connection)
+        return;
+    buf_init(&r->stream.queue, LIMIT_HTTP_STREAM);
+    r->stream.size = size;
+    reply_set(r, status, content_type,
+              MHD_create_response_from_callback(size, SIZED_BLOCK, read_stream, r, NULL));
 }
 
 size_t http_stream_write(struct http_request *r, const void *data, size_t len)
@@ -109,4 +122,10 @@ void http_stream_end(struct http_request *r)
     r->stream.ended = true;
     if (r->suspended)
         connection_wake(r->connection);
+}
+
+void http_stream_break(struct http_request *r)
+{
+    r->stream.is_broken = true;
+    http_stream_end(r);
 }
