@@ -72,6 +72,33 @@ int event_append_log(struct buf *out, const char *bytes, size_t len, uint64_t of
     return buf_printf(out, ",\"offset\":%" PRIu64 "}" EVENT_END, offset) < 0 ? -1 : 0;
 }
 
+int event_append_process(struct buf *out, const char *name, uint32_t process, uint32_t pid)
+{
+    return event_append_head(out, name) |
+           (buf_printf(out, "{\"process\":%" PRIu32 ",\"pid\":%" PRIu32 "}" EVENT_END, process,
+                       pid) < 0);
+}
+
+int event_append_gap(struct buf *out, const char *stream, uint64_t bytes)
+{
+    return event_append_head(out, "gap") |
+           (buf_printf(out, "{\"stream\":\"%s\",\"bytes\":%" PRIu64 "}" EVENT_END, stream, bytes) <
+            0);
+}
+
+int event_append_line(struct buf *out, const char *name, const char *line)
+{
+    _cleanup_buf_ struct buf text = {0};
+    return buf_append_str(&text, line) | buf_append_str(&text, "\n") |
+           append_text_event(out, name, text.data, text.len);
+}
+
+int event_append_error(struct buf *out, const char *detail)
+{
+    return event_append_head(out, "error") | buf_append_str(out, "{\"detail\":") |
+           text_append_json_str(out, detail) | buf_append_str(out, "}" EVENT_END);
+}
+
 int event_append_head(struct buf *out, const char *name)
 {
     return buf_printf(out, "event: %s\ndata: ", name) < 0 ? -1 : 0;

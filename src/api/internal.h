@@ -85,3 +85,14 @@ api_handler images_get, image_delete, images_gc_post, images_import_post;
 
 /* -- the predecessor's sessions, under /workspace/se (contract, part B) */
 api_handler se_handler_post;
+api_handler sessions_post, sessions_get, session_get, session_patch, session_delete_one;
+api_handler session_sleep_post, session_usage_get, session_exec_post, session_run_post;
+api_handler session_processes_get, session_process_get, session_process_delete;
+api_handler session_signal_post, session_stdin_post, session_resize_post;
+api_handler session_output_get, session_attach_get, session_terminal_get;
+api_handler session_file_get, session_file_put, session_file_delete;
+api_handler session_list_get, session_stat_get, session_search_get, session_watch_get;
+api_handler session_mkdir_post, session_move_post, session_copy_post, session_chmod_post;
+api_handler session_remove_post, session_tar_get, session_tar_put;
+api_handler session_snapshots_post, session_snapshots_get, session_restore_post;
+api_handler session_fork_post, snapshots_get, snapshot_delete_one;

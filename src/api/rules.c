@@ -85,6 +85,9 @@ int rules_from_settings(struct request_rules *ret, const struct settings *s,
         .file_max = (size_t)s->max_file_size,
         .body_max = (size_t)s->max_body_size,
         .allowed_modules = s->allowed_modules ? s->allowed_modules : "",
+        .session_timeout_s = (uint32_t)s->session_timeout,
+        .session_timeout_max_s = (uint32_t)s->session_max_timeout,
+        .session_bytes_max = (uint64_t)s->session_max_size,
     };
     set_timeouts(ret, s);
     set_limits(ret, s);

@@ -20,6 +20,9 @@ struct request_rules {
     struct run_limits max;
     enum policy_level policy;
     const char *allowed_modules; /* "" for none; lives as long as the settings */
+    uint32_t session_timeout_s;  /* of a foreground call in a session that names none */
+    uint32_t session_timeout_max_s;
+    uint64_t session_bytes_max; /* of one workspace */
 };
 
 /* -1 and e when a setting is out of range.  No run may ask for more than `memory_budget_mb`, since

@@ -110,13 +110,14 @@ void session_reply_file_error(struct http_request *r, const struct file_end *end
 {
     _cleanup_buf_ struct buf out = {0};
     int result = 0;
-    if (*path)
-        result = buf_append_str(&out, "'") | buf_append(&out, path, strnlen(path, WORDS_MAX)) |
-                 buf_append_str(&out, "': ");
-    result |= buf_append_str(&out, words_of(end->error));
-    if (*text)
-        result |= buf_append_str(&out, " (") | buf_append(&out, text, strnlen(text, WORDS_MAX)) |
-                  buf_append_str(&out, ")");
+    if (*text) {
+        result = buf_append(&out, text, strnlen(text, WORDS_MAX));
+    } else {
+        if (*path)
+            result = buf_append_str(&out, "'") | buf_append(&out, path, strnlen(path, WORDS_MAX)) |
+                     buf_append_str(&out, "': ");
+        result |= buf_append_str(&out, words_of(end->error));
+    }
     if (result)
         error_reply_memory(r);
     else

@@ -14,7 +14,7 @@ int session_status_of_err(const struct err *e);
 
 /* {"detail": ...}; with Retry-After where later may be better. */
 void session_reply_error(struct http_request *r, const struct err *e);
-/* `path` is the client's; `text` is the sandbox's and hostile ("" for none). */
+/* With the sandbox's words (`text`, hostile), or, when it has none (""), with ours about `path`. */
 void session_reply_file_error(struct http_request *r, const struct file_end *end, const char *text,
                               const char *path);
 /* 404 {"detail":"session 'x' does not exist"}: of any `kind`, with a name of the client's. */

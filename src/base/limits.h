@@ -58,6 +58,8 @@
 #define LIMIT_SESSION_TERMINALS 16  /* of them with a terminal: devpts is mounted with as many */
 #define LIMIT_PROCESS_OUTPUT                                                                       \
     (1u << 20) /* bytes of each stream that are kept for who listens later */
+#define LIMIT_PROCESS_INPUT                                                                        \
+    (4u << 20) /* bytes of input that wait for a process to read them, before no more is taken */
 #define LIMIT_PROCESSES_KEPT                                                                       \
     256 /* records of processes in one session, the ended ones included                            \
          */
