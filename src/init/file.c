@@ -31,12 +31,21 @@ static const struct operation {
     uint32_t caps;
     bool has_input;
 } operations[] = {
-    [FILE_STAT] = {file_stat, CAPS_FILES},           [FILE_LIST] = {file_list, CAPS_FILES},
-    [FILE_READ] = {file_read, CAPS_FILES},           [FILE_WRITE] = {file_write, CAPS_FILES, true},
-    [FILE_APPEND] = {file_append, CAPS_FILES, true}, [FILE_PATCH] = {file_patch, CAPS_FILES, true},
-    [FILE_MOVE] = {file_move, CAPS_FILES},           [FILE_COPY] = {file_copy, CAPS_FILES},
-    [FILE_REMOVE] = {file_remove, CAPS_FILES},       [FILE_MKDIR] = {file_mkdir, CAPS_FILES},
-    [FILE_CHMOD] = {file_chmod, CAPS_FILES},         [FILE_SEARCH] = {file_search, CAPS_FILES},
+    [FILE_STAT] = {file_stat, CAPS_FILES},
+    [FILE_LIST] = {file_list, CAPS_FILES},
+    [FILE_READ] = {file_read, CAPS_FILES},
+    [FILE_WRITE] = {file_write, CAPS_FILES, true},
+    [FILE_APPEND] = {file_append, CAPS_FILES, true},
+    [FILE_PATCH] = {file_patch, CAPS_FILES, true},
+    [FILE_MOVE] = {file_move, CAPS_FILES},
+    [FILE_COPY] = {file_copy, CAPS_FILES},
+    [FILE_REMOVE] = {file_remove, CAPS_FILES},
+    [FILE_MKDIR] = {file_mkdir, CAPS_FILES},
+    [FILE_CHMOD] = {file_chmod, CAPS_FILES},
+    [FILE_SEARCH] = {file_search, CAPS_FILES},
+    [FILE_PACK] = {file_pack, CAPS_FILES},
+    [FILE_UNPACK] = {file_unpack, CAPS_FILES, true},
+    [FILE_PROCESSES] = {file_processes, CAP_BIT(CAP_SYS_PTRACE)},
     [FILE_USAGE] = {file_usage, CAPS_FILES},
 };
 

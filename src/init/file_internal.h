@@ -145,3 +145,6 @@ int file_copy(struct call *c);
 int file_remove(struct call *c);
 int file_chmod(struct call *c);
 int file_search(struct call *c);
+int file_pack(struct call *c);
+int file_unpack(struct call *c);
+int file_processes(struct call *c);
