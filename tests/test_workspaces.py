@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import pathlib
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -11,6 +13,7 @@ import time
 import pytest
 
 import host
+import nest_session
 import spawner as sp
 from client import wait_until
 from spawner import Request, Spawner
@@ -319,6 +322,36 @@ def test_a_workspace_is_mounted_once_at_a_time(shared, made):
         assert shared.ask(sp.WORKSPACE_REMOVE, layer=made).error == errno.EBUSY
         with attached(shared, made, box) as tree:
             assert as_run(box, tree, get("late")) == b"late"
+
+
+def make_session(box, tree):
+    """Has the init of a cold sandbox take the workspace; the socket to speak with it."""
+    while box.frame()[0] != sp.READY:
+        pass
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    head = struct.pack("=IIII", nest_session.FRAME_SESSION, 8, 64, 1)
+    socket.send_fds(box.control, [head], [theirs.fileno(), tree])
+    theirs.close()
+    ours.settimeout(20)
+    assert nest_session.HEAD.unpack(ours.recv(1024))[0] == nest_session.UP
+    return ours
+
+
+def test_a_sandbox_holds_its_workspace_until_its_end(shared, made):
+    """However the spawner is told to let go; and then whatever was written is there."""
+    with sandbox(shared) as box:
+        with attached(shared, made, box) as tree:
+            session = make_session(box, tree)
+            assert as_run(box, tree, put("file", b"of a session"))
+        shared.good(sp.WORKSPACE_CLOSE, layer=made)
+        for _ in range(5):
+            assert shared.ask(sp.WORKSPACE_OPEN, layer=made, bytes=MIB).error == errno.EAGAIN
+        assert stages(shared) == []
+        session.close()
+    wait_until(lambda: shared.ask(sp.WORKSPACE_OPEN, layer=made, bytes=MIB).error == 0, 10,
+               "its end lets go")
+    with sandbox(shared) as box, attached(shared, made, box) as tree:
+        assert as_run(box, tree, get("file")) == b"of a session"
 
 
 def test_what_is_not_there_is_said(shared, made):

@@ -98,9 +98,14 @@ static int perform_on_workspace(const struct spawner *s, const struct work *w,
 
 static int undo(const struct spawner *s, const struct work *w, struct err *e)
 {
+    uint64_t number = w->reply.op == SPAWN_WORKSPACE_COPY ? w->other : w->reply.layer;
+
     if (w->reply.op < SPAWN_WORKSPACE_MAKE)
         return undo_nest(s, w, e);
-    workspace_undo(&s->config, w->reply.op == SPAWN_WORKSPACE_COPY ? w->other : w->reply.layer);
+    /* What was open before stays so, unless that was to end. */
+    if (w->reply.op == SPAWN_WORKSPACE_CLOSE || !workspace_is_open(s, number))
+        workspace_unmount(number);
+    workspace_remove_parts(&s->config, number);
     return 0;
 }
 

@@ -31,6 +31,7 @@
 #define DISK_FREE_MIN (16u << 20)
 /* Larger ones have more groups than shall be described in memory: 4 MiB for each TiB. */
 #define MEMORY_BLOCKS_MAX ((UINT64_C(1) << 40) / IMAGE_BLOCK)
+#define DRAFT_PATH        (WORKSPACE_NAME + 8)
 #define TEXT(x)           #x
 #define DECIMAL(x)        TEXT(x)
 /* Named one by one, so that no configuration of the host's mke2fs moves a block. */
@@ -169,12 +170,29 @@ int workspace_close(const struct spawn_config *c, uint64_t number, uint64_t *ret
     return r < 0 ? r : image_settle(c, WORKSPACE_FOLDER, path, ret_bytes, e);
 }
 
-void workspace_undo(const struct spawn_config *c, uint64_t number)
+void workspace_unmount(uint64_t number)
 {
-    char part[IMAGE_PATH], dir[WORKSPACE_NAME];
+    char dir[WORKSPACE_NAME];
 
     workspace_dir(number, dir);
     loop_unmount(dir);
+}
+
+/* Where the file system is drafted: in the stage directory. */
+static void draft_path(uint64_t number, char out[static DRAFT_PATH])
+{
+    char dir[WORKSPACE_NAME];
+
+    workspace_dir(number, dir);
+    snprintf(out, DRAFT_PATH, "%s.img", dir);
+}
+
+void workspace_remove_parts(const struct spawn_config *c, uint64_t number)
+{
+    char part[IMAGE_PATH], draft[DRAFT_PATH];
+
+    draft_path(number, draft);
+    unlink(draft);
     image_path(c, WORKSPACE_FOLDER, number, IMAGE_PART, part);
     unlink(part);
 }
@@ -220,16 +238,14 @@ static int fill_by_memory(const char *part, const char *draft, const struct work
 static int fill_part(const char *part, uint64_t number, const struct workspace_geometry *g,
                      struct err *e)
 {
-    char draft[WORKSPACE_NAME + 8], dir[WORKSPACE_NAME];
+    char draft[DRAFT_PATH];
     int r;
 
     if (g->blocks > MEMORY_BLOCKS_MAX)
         return image_make(part, g->blocks * IMAGE_BLOCK, e) < 0
                    ? -1
                    : workspace_make_file_system(part, g, e);
-    workspace_dir(number, dir);
-    snprintf(draft, sizeof draft, "%s.img", dir);
-    unlink(draft);
+    draft_path(number, draft);
     r = fill_by_memory(part, draft, g, e);
     unlink(draft);
     return r;
@@ -258,7 +274,7 @@ static int make_image(const struct spawn_config *c, uint64_t number, uint64_t by
         return err_set(e, ERR_EXISTS, EEXIST, "make the image");
     if (workspace_geometry(bytes, &g, e) < 0 || check_disk(c, e) < 0)
         return -1;
-    unlink(part);
+    workspace_remove_parts(c, number);
     if (fill_part(part, number, &g, e) == 0) {
         if (rename(part, path) == 0)
             return 0;

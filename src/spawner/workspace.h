@@ -38,8 +38,9 @@ int workspace_grow(uint64_t number, uint64_t bytes, struct err *e);
 int workspace_close(const struct spawn_config *c, uint64_t number, uint64_t *ret_bytes,
                     struct err *e);
 
-/* Takes down what an order that was cut off may have left: not what was open before. */
-void workspace_undo(const struct spawn_config *c, uint64_t number);
+/* For what an order that was cut off may have left: a mount, and files that are half made. */
+void workspace_unmount(uint64_t number);
+void workspace_remove_parts(const struct spawn_config *c, uint64_t number);
 
 /* Removes one that is not open: EBUSY while a sandbox still has it. */
 int workspace_remove(const struct spawn_config *c, uint64_t number, struct err *e);

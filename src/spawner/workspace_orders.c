@@ -50,16 +50,24 @@ static bool names(const struct work *w, uint64_t number)
     return w->reply.layer == number || w->other == number;
 }
 
-/* Whether something is being done, or will be, with this workspace in another lane. */
+/* Whether something is being done, or will be, with this workspace in a lane. */
+static bool is_in_lane(const struct spawner *s, enum lane lane, uint64_t number)
+{
+    const struct worker *w = &s->lanes[lane];
+
+    for (uint32_t i = 0; i < w->count; i++) {
+        if (names(&w->queue[(w->first + i) % WORKS_MAX], number))
+            return true;
+    }
+    return false;
+}
+
+/* The same for all lanes but one. */
 static bool is_busy(const struct spawner *s, uint64_t number, enum lane except)
 {
-    for (size_t lane = LANE_WAKE; lane < LANES; lane++) {
-        const struct worker *w = &s->lanes[lane];
-
-        for (uint32_t i = 0; lane != except && i < w->count; i++) {
-            if (names(&w->queue[(w->first + i) % WORKS_MAX], number))
-                return true;
-        }
+    for (uint32_t lane = LANE_WAKE; lane < LANES; lane++) {
+        if (lane != except && is_in_lane(s, lane, number))
+            return true;
     }
     return false;
 }
@@ -163,9 +171,10 @@ static int clone_tree(const struct spawner *s, const struct spawn_request *req, 
     char dir[sizeof s->stage + WORKSPACE_NAME], name[WORKSPACE_NAME];
     _cleanup_fd_ int userns = -1;
 
-    if (!workspace_is_open(s, req->layer) || is_busy(s, req->layer, LANE_WAKE))
-        return err_set(e, ERR_NOT_FOUND, workspace_is_open(s, req->layer) ? EAGAIN : ENOENT,
-                       "the workspace is not open");
+    if (!workspace_is_open(s, req->layer))
+        return err_set(e, ERR_NOT_FOUND, ENOENT, "the workspace is not open");
+    if (is_in_lane(s, LANE_SLEEP, req->layer))
+        return err_set(e, ERR_UNAVAILABLE, EAGAIN, "the workspace is being closed");
     if (slot->state != SLOT_OPEN)
         return err_set(e, ERR_CLOSED, slot->state == SLOT_OPENING ? EAGAIN : ESRCH,
                        "the sandbox is not there");
