@@ -148,3 +148,4 @@ int file_search(struct call *c);
 int file_pack(struct call *c);
 int file_unpack(struct call *c);
 int file_processes(struct call *c);
+int file_watch(struct call *c);

@@ -1,0 +1,109 @@
+/* Tests of watching a directory.  As file_test.c. */
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/test_support.h"
+#include "init/file_harness.h"
+
+#define PATIENCE_MS 10000
+
+static int setup(void **state)
+{
+    return harness_open("size=16m,nr_inodes=30000,mode=0777");
+}
+
+static int teardown(void **state)
+{
+    return harness_close();
+}
+
+#define ROOT_ONLY()                                                                                \
+    do {                                                                                           \
+        if (!harness_is_root())                                                                    \
+            skip();                                                                                \
+    } while (0)
+
+/* Waits for this change of this name, passing over others. */
+static void expect(int stream, enum file_change change, const char *name)
+{
+    const struct file_message *m = &answer.frames[0].m;
+
+    do
+        assert_true(harness_next(stream, PATIENCE_MS));
+    while (m->type != FILE_EVENT || m->event.change != change || strcmp(m->text, name) != 0);
+}
+
+static void finish(int stream, pid_t pid)
+{
+    int status;
+
+    close(stream);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void test_changes_are_told(void **state)
+{
+    static const struct session_file what = {.op = FILE_WATCH, .flags = FILE_RECURSIVE};
+    pid_t pid;
+    int stream;
+
+    ROOT_ONLY();
+    mkdir("w", 0755);
+    mkdir("w/d", 0755);
+    mkdir("out", 0755);
+    stream = harness_start(&what, "w", "", &pid);
+    assert_true(harness_next(stream, PATIENCE_MS));
+    assert_int_equal(answer.frames[0].m.type, FILE_INFO);
+    put("w/f", "text");
+    expect(stream, CHANGE_CREATED, "f");
+    expect(stream, CHANGE_MODIFIED, "f");
+    put("w/d/g", "");
+    expect(stream, CHANGE_CREATED, "d/g");
+    assert_int_equal(rename("w/f", "w/d/h"), 0);
+    expect(stream, CHANGE_MOVED, "f");
+    assert_string_equal(answer.frames[0].m.text + 2, "d/h");
+    assert_int_equal(rename("w/d", "w/e"), 0);
+    expect(stream, CHANGE_MOVED, "d");
+    assert_int_equal(answer.frames[0].m.event.is_directory, 1);
+    unlink("w/e/g");
+    expect(stream, CHANGE_REMOVED, "e/g");
+    assert_int_equal(system("mkdir -p w/new/a/b && touch w/new/a/b/c"), 0);
+    expect(stream, CHANGE_CREATED, "new/a/b/c");
+    assert_int_equal(rename("w/new", "out/new"), 0);
+    expect(stream, CHANGE_REMOVED, "new");
+    put("out/new/a/unseen", "");
+    put("w/last", "");
+    expect(stream, CHANGE_CREATED, "last");
+    finish(stream, pid);
+}
+
+static void test_the_end_of_the_directory_ends_it(void **state)
+{
+    static const struct session_file what = {.op = FILE_WATCH};
+    pid_t pid;
+    int stream;
+
+    ROOT_ONLY();
+    mkdir("w", 0755);
+    stream = harness_start(&what, "w", "", &pid);
+    assert_true(harness_next(stream, PATIENCE_MS));
+    rmdir("w");
+    expect(stream, CHANGE_REMOVED, "");
+    finish(stream, pid);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_changes_are_told),
+        TEST(test_the_end_of_the_directory_ends_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
