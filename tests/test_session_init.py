@@ -263,7 +263,7 @@ sys.exit(3)
     end, out, err = session.python(code, args=["a", "b"], stdin=b"given", env={"MORE": "1"})
     assert out.decode() == ("__main__ /tmp/.run/main.py /workspace ['a', 'b'] ['/tmp/.run', '/workspace'] "
                             "/workspace 1\n")
-    assert (end.status, err) == (3, b"given")
+    assert (end.status, err) == (3, b"given") and end.cpu_us > 0 and end.memory_peak > 1000000
     assert session.shell("ls -A; ls -A /dev/shm; cat /tmp/.run/main.py").strip() == code.strip()
 
 
@@ -482,7 +482,7 @@ def test_nobody_joins_who_was_not_admitted(session):
         theirs.close()
         answer = read_all([status[0]])[0]
         job.close()
-        return struct.unpack("=ii", answer)[0]
+        return struct.unpack_from("=ii", answer)[0]
 
     assert try_to_join() != 0
     joined = session.join()

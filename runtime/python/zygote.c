@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -141,10 +142,20 @@ static _Noreturn void leave(int status)
         sys(SYS_exit_group, status);
 }
 
-static void report(int fd, int error, int wait_status)
+static void report(int fd, int error)
 {
-    struct nest_status status = {.error = error, .wait_status = wait_status};
+    struct nest_status status = {.error = error};
 
+    sys(SYS_write, fd, &status, sizeof status);
+}
+
+static void report_end(int fd, int wait_status, const struct rusage *use)
+{
+    struct nest_status status = {.wait_status = wait_status};
+
+    status.cpu_us = (uint64_t)(use->ru_utime.tv_sec + use->ru_stime.tv_sec) * 1000000 +
+                    (uint64_t)(use->ru_utime.tv_usec + use->ru_stime.tv_usec);
+    status.memory_peak = (uint64_t)use->ru_maxrss * 1024;
     sys(SYS_write, fd, &status, sizeof status);
 }
 
@@ -167,6 +178,7 @@ static int enter_groups(void)
 static _Noreturn void middle_main(void)
 {
     int status_fd = call.fds[FD_STATUS], wait_status = 0;
+    struct rusage use = {0};
     long r = sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
     int pid = -1;
 
@@ -176,16 +188,19 @@ static _Noreturn void middle_main(void)
             __builtin_longjmp(call.resume, 1);
     }
     if (pid < 0)
-        report(status_fd, r < 0 ? (int)r : EAGAIN_ANSWER, 0);
+        report(status_fd, r < 0 ? (int)r : EAGAIN_ANSWER);
     sys(SYS_write, call.sync[1], "f", 1);
     if (pid < 0)
         leave(1);
     sys(SYS_dup3, status_fd, 0, 0);
     sys(SYS_close_range, 1, ~0u, 0);
     do
-        r = sys(SYS_wait4, pid, &wait_status, 0, NULL);
+        r = sys(SYS_wait4, pid, &wait_status, 0, &use);
     while (r == EINTR_ANSWER);
-    report(0, r < 0 ? (int)r : 0, wait_status);
+    if (r < 0)
+        report(0, (int)r);
+    else
+        report_end(0, wait_status, &use);
     leave(0);
 }
 
@@ -251,7 +266,7 @@ static void make_child(void)
     long pid;
 
     if (m == NULL || sys(SYS_pipe2, call.sync, 0) < 0) {
-        report(call.fds[FD_STATUS], EAGAIN_ANSWER, 0);
+        report(call.fds[FD_STATUS], EAGAIN_ANSWER);
         return;
     }
     call.prefault = m - middles < PREFAULTED_MAX; /* the lowest free place is taken first */
@@ -262,7 +277,7 @@ static void make_child(void)
         while (sys(SYS_read, call.sync[0], &byte, 1) == EINTR_ANSWER)
             ;
     } else {
-        report(call.fds[FD_STATUS], EAGAIN_ANSWER, 0);
+        report(call.fds[FD_STATUS], EAGAIN_ANSWER);
     }
     sys(SYS_close, call.sync[0]);
     call.hooks->after_fork_parent();

@@ -157,7 +157,8 @@ void join_hear(struct session *s, struct process *p)
         return;
     }
     if (read(p->status, &end, sizeof end) == sizeof end && end.error == 0)
-        p->ended.wait_status = end.wait_status;
+        p->ended = (struct session_ended){
+            .wait_status = end.wait_status, .cpu_us = end.cpu_us, .memory_peak = end.memory_peak};
     else
         p->ended.wait_status = SIGKILL; /* its parent was killed, and it with it */
     fd_close(&p->status);

@@ -55,8 +55,10 @@ struct nest_join {
  * could not be made; or from the builder, when there is no zygote: EAGAIN, there may be one soon;
  * ENOENT, this tree has none. */
 struct nest_status {
-    int32_t error;       /* errno of the step that failed, or 0 */
-    int32_t wait_status; /* as wait(2) gives it, when error == 0 */
+    int32_t error;        /* errno of the step that failed, or 0 */
+    int32_t wait_status;  /* as wait(2) gives it, when error == 0 */
+    uint64_t cpu_us;      /* of it and its waited-for children; a hint, as the zygote gives it */
+    uint64_t memory_peak; /* bytes, of the largest of them */
 };
 
 /* Exit status of an init whose zygote child did not report in time: the builder then replaces the
