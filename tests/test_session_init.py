@@ -134,6 +134,12 @@ def test_what_a_foreground_program_leaves_behind_ends_with_it(session):
     assert end.status == 0 and processes(session) == []
 
 
+def test_no_name_of_a_program_hides_it(session):
+    session.shell("cp /bin/sleep '/tmp/) Z 1 1 1'")
+    assert session.run(["bash", "-c", "setsid -f '/tmp/) Z 1 1 1' 1001; '/tmp/) Z 1 1 1' 1002 &"])[0].status == 0
+    assert processes(session) == []
+
+
 def test_what_a_background_program_leaves_behind_goes_on(session):
     session.run(["bash", "-c", "sleep 1001 > /dev/null 2>&1 & setsid -f sleep 1002 > /dev/null 2>&1"], flags=0)
     wait_for(lambda: sorted(processes(session)) == ["sleep 1001", "sleep 1002"])

@@ -44,10 +44,11 @@ static struct process *next(struct session *s)
     return waiting;
 }
 
-static void set_dumpable(const struct session *s, bool dumpable)
+static void set_dumpable(struct session *s, bool dumpable)
 {
-    if (prctl(PR_SET_DUMPABLE, dumpable) < 0)
+    if (s->dumpable != dumpable && prctl(PR_SET_DUMPABLE, dumpable) < 0)
         session_fail(s, "dumpable");
+    s->dumpable = dumpable;
 }
 
 /* Lets the next in, if any. */

@@ -54,10 +54,11 @@ struct terminal {
 
 struct session {
     const struct job_start *start;
-    int sock;    /* to the server */
-    int signals; /* signalfd of SIGCHLD */
-    int proc;    /* a /proc that hides nobody, mounted nowhere */
-    int root;    /* the workspace */
+    int sock;      /* to the server */
+    int signals;   /* signalfd of SIGCHLD */
+    int proc;      /* a /proc that hides nobody, mounted nowhere */
+    int root;      /* the workspace */
+    bool dumpable; /* for one that joins */
     bool stopping;
     uint64_t stop_us; /* when SIGTERM turns into SIGKILL */
     struct process processes[SESSION_PROCESSES];

@@ -28,9 +28,10 @@ enum session_op {
     SESSION_ADMIT,  /* a warm interpreter shall join as process id: answered by SESSION_ADMITTED */
     SESSION_CHILD,  /* the one that joins: [job, status].  Answered by SESSION_READY or _ENDED */
     SESSION_RUN,    /* to a READY one: session_run, strings: script, then the payload of FRAME_JOB
-                       (struct frame_job and its strings).  [stdin], with SESSION_SCRIPT [.., script]
+                       (struct frame_job and its strings).  [stdin], with SESSION_SCRIPT [.., script].
+                       READY has told its pid: no SESSION_STARTED follows */
+    SESSION_SIGNAL, /* session_signal.  To one that starts: once it has; to one that joins: it ends
                      */
-    SESSION_SIGNAL, /* session_signal */
     SESSION_RESIZE, /* session_size: of a terminal */
     SESSION_FILE,   /* a call on files: session_file (wire/session_file.h), strings: path, other.
                        [stream socket]: what is said over it is told there */
@@ -51,8 +52,9 @@ struct session_head {
 };
 
 /* Flags of session_exec and session_run. */
-#define SESSION_TERMINAL   (1u << 0) /* a PTY of its own is its stdin, stdout and stderr */
-#define SESSION_SCRIPT     (1u << 1) /* `script` (absolute) is written first */
+#define SESSION_TERMINAL (1u << 0) /* a PTY of its own is its stdin, stdout and stderr */
+#define SESSION_SCRIPT                                                                             \
+    (1u << 1) /* `script` is written first: absolute, beneath /tmp or the workspace */
 #define SESSION_TEMPORARY  (1u << 2) /* and removed, with its directory, when the process ends */
 #define SESSION_FOREGROUND (1u << 3) /* what it leaves behind ends with it */
 
