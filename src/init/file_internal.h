@@ -77,8 +77,7 @@ int path_open(struct call *c, const char *path, int flags);
  * `follow` a last component that is a link leads to its target's place. */
 int path_place(struct call *c, const char *path, bool make, bool follow, struct place *ret);
 void place_finish(struct place *p);
-/* Whether the path means the workspace itself. */
-bool path_is_root(const char *path);
+bool path_is_root(const char *path); /* whether it means the workspace itself */
 #define _cleanup_place_ __attribute__((cleanup(place_finish)))
 /* Beneath `dir` instead of the root, and links that lead out of that are EXDEV. */
 int path_open_in(int dir, const char *path, int flags);
