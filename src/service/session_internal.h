@@ -99,5 +99,7 @@ void session_tick(struct session_service *s);
 /* -- session_process.c */
 void session_processes_notify(struct session_service *s);
 void session_processes_expire(struct session_service *s);
+/* Nobody is told any more. */
+void session_processes_finish(struct session_service *s);
 /* The session goes away. */
 void session_processes_forget(struct session *session);

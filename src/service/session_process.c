@@ -182,6 +182,18 @@ void session_processes_notify(struct session_service *s)
     }
 }
 
+void session_processes_finish(struct session_service *s)
+{
+    struct session_process *p;
+
+    while ((p = s->notify) != NULL) {
+        s->notify = p->notify_next;
+        p->in_notify = false;
+        p->busy--;
+        free_if_unused(p);
+    }
+}
+
 static void tell_soon(struct listener *l)
 {
     struct session_process *p = l->process;
