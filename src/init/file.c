@@ -46,7 +46,7 @@ static const struct operation {
     [FILE_PACK] = {file_pack, CAPS_FILES},
     [FILE_UNPACK] = {file_unpack, CAPS_FILES, true},
     [FILE_WATCH] = {file_watch, CAPS_FILES},
-    [FILE_PROCESSES] = {file_processes, CAP_BIT(CAP_SYS_PTRACE)},
+    [FILE_PROCESSES] = {file_processes, CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID)},
     [FILE_USAGE] = {file_usage, CAPS_FILES},
 };
 

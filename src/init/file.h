@@ -27,9 +27,9 @@ struct file_world {
 };
 
 /* What the child needs of init's permitted set, as bits below 32: CHOWN, DAC_OVERRIDE, FOWNER, and
- * SYS_PTRACE, without which a /proc with hidepid shows no process.  It keeps those of them that its
- * operation needs and init has, and drops the rest. */
-#define FILE_CAPS (1u << 0 | 1u << 1 | 1u << 3 | 1u << 19)
+ * SETGID, SETUID to see processes in a /proc with hidepid.  It keeps those that its operation needs
+ * and drops the rest. */
+#define FILE_CAPS (1u << 0 | 1u << 1 | 1u << 3 | 1u << 6 | 1u << 7)
 
 /* Serves one call and ends the process.  To be called right after fork() in the child, which needs
  * nothing of its parent any more: every descriptor but stream and root is closed, signals are

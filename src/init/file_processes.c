@@ -1,8 +1,9 @@
 /* file_processes: PROCESSES: every process of the sandbox that /proc shows.
  *
- * Runs in a child of a sandbox's init with CAP_SYS_PTRACE alone, without which a /proc with hidepid
- * shows nobody else.  What it reads there is chosen by strangers: names with blanks and brackets,
- * arguments of any bytes.  Processes end while it looks. */
+ * Runs in a child of a sandbox's init, for files under the uid of the programs: a /proc with
+ * hidepid shows a process to its like (ptrace(2), PTRACE_MODE_READ_FSCREDS), so init needs no
+ * CAP_SYS_PTRACE; one that has made itself undumpable is not seen.  What it reads is chosen by
+ * strangers: names with blanks and brackets, arguments of any bytes.  Processes end meanwhile. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -103,6 +105,8 @@ int file_processes(struct call *c)
 
     if (proc < 0)
         return call_explain(c, errno, "/proc cannot be read");
+    setfsgid(c->w->owner);
+    setfsuid(c->w->owner);
     while ((n = syscall(SYS_getdents64, proc, chunk, sizeof chunk)) > 0) {
         for (long at = 0; at < n;) {
             const struct dirent *entry = (const void *)(chunk + at);

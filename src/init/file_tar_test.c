@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,8 +236,13 @@ static void test_processes_are_told(void **state)
     bool found = false;
 
     ROOT_ONLY();
+    /* As in a sandbox. */
+    assert_int_equal(mount("proc", "/proc", "proc", MS_RDONLY, "hidepid=invisible,subset=pid"), 0);
     child = fork();
     if (child == 0) {
+        if (setgroups(0, NULL) < 0 || setresgid(1000, 1000, 1000) < 0 ||
+            setresuid(1000, 1000, 1000) < 0)
+            _exit(126);
         execlp("sleep", "sleep", "30", NULL);
         _exit(127);
     }
@@ -251,6 +258,7 @@ static void test_processes_are_told(void **state)
     }
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
+    umount("/proc");
     assert_true(found);
 }
 
