@@ -185,7 +185,8 @@ class Session:
         self.say(FILE, 0, what + strings(path, other), [theirs.fileno()])
         theirs.close()
         ours.settimeout(20)
-        ours.sendall(data)
+        if data:
+            ours.sendall(data)
         answer = b"".join(iter(lambda: ours.recv(65536), b""))
         ours.close()
         return answer

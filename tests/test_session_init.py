@@ -15,7 +15,7 @@ import nest as nests
 from nest_session import (ADMIT, ADMITTED, ALL, FAILED, FILE, GROUP, HEAD, PROCESS, RESIZE, STARTED, STOP, STOPPED, TEMPORARY,
                           Session, read_all, read_until)
 
-FILE_READ, FILE_WRITE = 3, 4
+FILE_READ, FILE_WRITE, FILE_PROCESSES = 3, 4, 16
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes")
 
 
@@ -390,6 +390,15 @@ def test_a_call_on_files_writes_and_reads(nest, durable, kind):
         assert b"hello" in session.file_call(FILE_READ, "d/f", size=(1 << 64) - 1)
         refused = session.file_call(FILE_READ, "out", size=100)
         assert b"root:" not in refused and struct.unpack_from("=IIi", refused)[2] == errno.EXDEV
+
+
+def test_a_call_shows_every_process(session):
+    pid = started(session, session.start(["sleep", "1001"]))
+    joined = session.join()
+    session.give(joined, "import time\ntime.sleep(1002)")
+    wait_for(lambda: b"sleep 1001" in session.file_call(FILE_PROCESSES))
+    answer = session.file_call(FILE_PROCESSES)
+    assert struct.pack("=I", pid) in answer and struct.pack("=I", joined[1]) in answer
 
 
 def test_no_more_than_so_many_calls_at_once(session):

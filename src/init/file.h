@@ -19,9 +19,10 @@ struct file_world {
     struct session_file what;
     const char *path, *other; /* never NULL; relative to root, or SESSION_WORK_DIR itself before */
     int root;                 /* the workspace: O_PATH | O_DIRECTORY or O_RDONLY */
-    int proc;                 /* a /proc that hides nobody, for FILE_PROCESSES; 0: none */
-    int stream;               /* to the server, SOCK_STREAM and blocking */
-    uint32_t owner;           /* uid and gid of what is written: SANDBOX_UID_RUN */
+    int proc;   /* a /proc that hides nobody, for FILE_PROCESSES: descriptor 1, which stays open; 0:
+                   none */
+    int stream; /* to the server, SOCK_STREAM and blocking */
+    uint32_t owner;                     /* uid and gid of what is written: SANDBOX_UID_RUN */
     const struct file_started *started; /* of FILE_PROCESSES only; may be NULL */
     size_t nstarted;
 };

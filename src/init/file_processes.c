@@ -98,7 +98,9 @@ static void tell_process(struct call *c, int proc, uint32_t pid)
 
 int file_processes(struct call *c)
 {
-    _cleanup_fd_ int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int from = c->w->proc > 0 ? c->w->proc : AT_FDCWD;
+    _cleanup_fd_ int proc =
+        openat(from, from >= 0 ? "." : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _Alignas(struct dirent) char chunk[ENTRY_CHUNK];
     const uint32_t self = (uint32_t)getpid();
     long n;

@@ -37,7 +37,7 @@ static pid_t *free_place(struct session *s)
 void call_start(struct session *s, struct session_request *r)
 {
     struct file_world world = {
-        .root = s->root, .proc = s->proc, .owner = SANDBOX_UID_RUN, .started = started};
+        .root = s->root, .proc = STDOUT_FILENO, .owner = SANDBOX_UID_RUN, .started = started};
     const char *strings[SESSION_FILE_STRINGS];
     pid_t *place = free_place(s), pid;
 
@@ -54,7 +54,7 @@ void call_start(struct session *s, struct session_request *r)
     pid = fork();
     if (pid == 0) {
         /* We are dumpable while a warm child joins. */
-        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        if (prctl(PR_SET_DUMPABLE, 0) < 0 || dup2(s->proc, world.proc) < 0)
             _exit(1);
         world.nstarted = list_started(s);
         file_serve(&world);
