@@ -2,7 +2,7 @@
 import contextlib
 import time
 
-from client import read_events
+from client import read_events, wait_until
 
 
 class Session:
@@ -55,7 +55,7 @@ class Session:
         """GET beneath the session."""
         return self.client.get(self.path + path, **options)
 
-    def post(self, path, **body):
+    def post(self, path, /, **body):
         """POST of JSON beneath the session."""
         return self.client.post(body, path=self.path + path)
 
@@ -92,3 +92,8 @@ def session(client, **wanted):
         yield one
     finally:
         one.delete()
+
+
+def eventually(condition, seconds=10):
+    """Waits until condition() is true."""
+    wait_until(condition, seconds, "what the test waits for")

@@ -53,6 +53,7 @@ static void finish(struct session_foreground *f)
         f->limits = asked;
 }
 
+/* Output may be there before it is said that the process has started. */
 static void tell_process(struct session_foreground *f)
 {
     struct session_process_view v;
@@ -74,7 +75,7 @@ static void pump(struct session_foreground *f)
         return;
     tell_process(f);
     f->is_waiting = false;
-    while (!f->is_waiting && (more = listener_read(f->listener, &piece)) > 0)
+    while (f->told && !f->is_waiting && (more = listener_read(f->listener, &piece)) > 0)
         f->is_waiting = f->events.on_piece && !f->events.on_piece(f->events.data, &piece);
     if (!f->is_waiting && more < 0)
         finish(f);

@@ -44,6 +44,7 @@ static size_t send_events(struct follower *f, const struct buf *out)
     return http_stream_write(f->r, out->data, out->len);
 }
 
+/* Output may be there before it is said that the process has started. */
 static void tell_start(struct follower *f)
 {
     _cleanup_buf_ struct buf out = {0};
@@ -100,9 +101,9 @@ static void pump(void *data)
     struct listener_piece piece;
     int more = 0;
     tell_start(f);
-    while (!f->is_full && (more = listener_read(f->listener, &piece)) > 0)
+    while (f->told && !f->is_full && (more = listener_read(f->listener, &piece)) > 0)
         send_piece(f, &piece);
-    if (!f->is_full && (more < 0 || !f->follows))
+    if (f->told && !f->is_full && (more < 0 || !f->follows))
         finish(f);
 }
 

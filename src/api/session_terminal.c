@@ -78,6 +78,7 @@ static void send_text(struct terminal *t, const struct buf *text)
 
 /* -- to the client -- */
 
+/* Output may be there before it is said that the process has started. */
 static void tell_process(struct terminal *t)
 {
     _cleanup_buf_ struct buf out = {0};
@@ -142,7 +143,7 @@ static void pump(void *data)
     struct listener_piece piece;
     int more = 0;
     tell_process(t);
-    while (!t->is_full && (more = listener_read(t->listener, &piece)) > 0)
+    while (t->told && !t->is_full && (more = listener_read(t->listener, &piece)) > 0)
         send_piece(t, &piece);
     if (!t->is_full && more < 0)
         finish(t);
