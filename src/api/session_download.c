@@ -33,6 +33,8 @@ struct download {
     struct session *session;
     struct session_call *call;
     char *path;
+    const char *type; /* of the bytes; static */
+    bool is_shown;    /* not to be kept: Content-Disposition says inline */
     bool has_info;
     struct file_info info; /* as asked for first, then as read */
     enum range_kind kind;
@@ -61,12 +63,18 @@ static time_t modified(const struct file_info *info)
 
 /* -- heads -- */
 
-static int add_disposition(struct http_request *r, const char *path)
+static int add_disposition(struct http_request *r, const char *path, bool is_shown)
 {
+    static const char kept[] = "attachment", shown[] = "inline";
     _cleanup_buf_ struct buf value = {0};
     const char *slash = strrchr(path, '/');
     if (disposition_append(&value, slash ? slash + 1 : path) < 0 || buf_append(&value, "", 1) < 0)
         return -1;
+    if (is_shown) {
+        memcpy(value.data, shown, sizeof shown - 1);
+        memmove(value.data + sizeof shown - 1, value.data + sizeof kept - 1,
+                value.len - (sizeof kept - 1));
+    }
     return http_add_header(r, "Content-Disposition", value.data);
 }
 
@@ -85,7 +93,7 @@ static int add_head(struct download *d)
 {
     char text[80];
     add_validators(d);
-    add_disposition(d->r, d->path);
+    add_disposition(d->r, d->path, d->is_shown);
     if (d->kind != RANGE_PART)
         return 200;
     snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, d->range.first,
@@ -125,9 +133,9 @@ static void reply_head_only(struct download *d)
     const struct http_source source = {.read = read_nothing, .size = body_length(d)};
     int status = add_head(d);
     if (source.size == 0)
-        reply_empty(d->r, status, TYPE);
+        reply_empty(d->r, status, d->type);
     else
-        http_reply_source(d->r, status, TYPE, &source);
+        http_reply_source(d->r, status, d->type, &source);
 }
 
 /* -- bytes -- */
@@ -168,12 +176,12 @@ static void begin_bytes(struct download *d, uint64_t size)
     }
     int status = add_head(d);
     if (size == 0) {
-        reply_empty(d->r, status, TYPE);
+        reply_empty(d->r, status, d->type);
         d->r = NULL;
         return;
     }
     d->streaming = true;
-    http_stream_begin_sized(d->r, status, TYPE, size);
+    http_stream_begin_sized(d->r, status, d->type, size);
     http_stream_on_writable(d->r, STREAM_LOW_WATER, on_writable, d);
 }
 
@@ -303,7 +311,8 @@ static bool is_conditional(const struct http_request *r)
     return strcmp(http_method(r), "HEAD") == 0;
 }
 
-void session_download(struct http_request *r, struct session *session, const char *path)
+static void download(struct http_request *r, struct session *session, const char *path,
+                     const char *shown)
 {
     struct download *d = calloc(1, sizeof *d);
     if (!d || !(d->path = strdup(path))) {
@@ -313,6 +322,8 @@ void session_download(struct http_request *r, struct session *session, const cha
     }
     d->r = r;
     d->session = session;
+    d->type = shown ? shown : TYPE;
+    d->is_shown = shown;
     d->reading = !is_conditional(r);
     const struct session_file ask = {.op = FILE_STAT, .flags = FILE_FOLLOW};
     const struct session_file read = {.op = FILE_READ, .size = FILE_UNTIL_END};
@@ -321,4 +332,15 @@ void session_download(struct http_request *r, struct session *session, const cha
         http_set_gone(r, on_gone, d);
     else
         download_destroy(d);
+}
+
+void session_download(struct http_request *r, struct session *session, const char *path)
+{
+    download(r, session, path, NULL);
+}
+
+void session_show(struct http_request *r, struct session *session, const char *path,
+                  const char *type)
+{
+    download(r, session, path, type);
 }

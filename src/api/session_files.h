@@ -10,6 +10,9 @@ struct session;
 
 /* Answers GET and HEAD with the file at `path`: ranges, tags and dates as RFC 9110 has them. */
 void session_download(struct http_request *r, struct session *session, const char *path);
+/* The same, to be looked at: inline, as `type` (static). */
+void session_show(struct http_request *r, struct session *session, const char *path,
+                  const char *type);
 
 struct upload_plan {
     struct session_file what; /* FILE_WRITE, FILE_APPEND, FILE_PATCH; its size is set here */
