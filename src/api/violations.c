@@ -125,8 +125,7 @@ void violation_add(struct violations *v, const char *type, struct place place, c
     json_t *entry = make_entry(type, show_place(place), msg, show(v, input, 0));
     if (ctx)
         json_object_set_new(entry, "ctx", ctx);
-    if (!v->without_url)
-        json_object_set_new(entry, "url", json_string(url));
+    json_object_set_new(entry, "url", json_string(url));
     append(v, entry);
 }
 
@@ -168,8 +167,17 @@ static int append_dump(const char *bytes, size_t len, void *data)
     return buf_append(data, bytes, len);
 }
 
+static void remove_urls(const struct violations *v)
+{
+    size_t i;
+    json_t *entry;
+    json_array_foreach(v->list, i, entry) json_object_del(entry, "url");
+}
+
 int violations_write(const struct violations *v, struct buf *out)
 {
+    if (v->without_url)
+        remove_urls(v);
     if (v->out_of_memory || buf_append_str(out, "{\"detail\":") < 0 ||
         json_dump_callback(v->list, append_dump, out, JSON_COMPACT) < 0)
         return -1;
