@@ -10,6 +10,7 @@
 #include "api/errors.h"
 #include "api/internal.h"
 #include "api/keys.h"
+#include "api/se_text.h"
 #include "base/log.h"
 #include "base/settings.h"
 #include "service/execute.h"
@@ -41,6 +42,7 @@ static int create_parts(struct api *api, const struct settings *s, const char *w
     api->keys = keys_create(s->api_keys, s->api_key_file, e);
     if (!api->keys)
         return -1;
+    api->text = se_text_create();
     api->docs = docs_create(web_dir, e);
     if (!api->docs)
         return -1;
@@ -81,6 +83,7 @@ void api_destroy(struct api *api)
         return;
     execute_service_destroy(api->execute);
     docs_destroy(api->docs);
+    se_text_destroy(api->text);
     keys_destroy(api->keys);
     free(api);
 }

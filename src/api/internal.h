@@ -14,6 +14,7 @@ struct environment_service;
 struct execute_service;
 struct http_request;
 struct keys;
+struct se_text;
 struct session_service;
 struct settings;
 
@@ -27,6 +28,7 @@ struct api {
     struct docs *docs;
     struct request_rules rules;
     const struct settings *settings;
+    struct se_text *text; /* may be NULL */
 };
 
 /* -- router.c */
@@ -84,6 +86,9 @@ api_handler environment_logs_get;
 api_handler images_get, image_delete, images_gc_post, images_import_post;
 
 /* -- the predecessor's sessions, under /workspace/se (contract, part B) */
+api_handler se_healthy_get, se_session_post, se_session_delete, se_workspaces_get, se_status_get;
+api_handler se_cleanup_post, se_create_post, se_upload_post, se_download_get, se_preview_get;
+api_handler se_files_get, se_files_redirect, se_readfile_get, se_execute_post, se_code_post;
 api_handler se_handler_post;
 api_handler sessions_post, sessions_get, session_get, session_patch, session_delete_one;
 api_handler session_sleep_post, session_usage_get, session_exec_post, session_run_post;
