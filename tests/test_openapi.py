@@ -6,7 +6,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Pages for people and their parts, which a description for programs leaves out.
-PAGES = {"/docs", "/redoc", "/openapi.json", "/web/"}
+PAGES = {"/docs", "/redoc", "/openapi.json", "/api.json", "/web/"}
 
 
 def document():
