@@ -84,6 +84,13 @@ def test_upload_takes_the_name_of_the_query_then_of_the_part(shared):
     assert got.content == data
 
 
+def test_upload_takes_what_looks_like_the_end_of_its_part(shared):
+    data = b"x\r\n--" * 400000
+    answer = shared.upload("lines", data)
+    assert value(answer)["size"] == len(data)
+    assert answer.seconds < 10
+
+
 def test_upload_ignores_a_filename_in_the_form_and_takes_empty_files(shared):
     answer = shared.client.request("POST", f"{PREFIX}/upload/{shared.id}",
                                    data={"filename": "no.txt"}, files={"file": ("yes.txt", b"")})

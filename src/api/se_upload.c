@@ -21,6 +21,7 @@
 
 #define UPLOAD_FAILED "Failed to upload file"
 #define MODE_USUAL    0644
+#define HELD_MAX      (64u << 10) /* bytes: the form gives its part line by line */
 
 struct upload {
     struct se_call call;            /* first */
@@ -28,7 +29,9 @@ struct upload {
     const char *fault, *path_fault; /* why nothing can be written */
     bool ready;                     /* bytes may be given */
     bool full;                      /* the client waits */
+    struct buf held;                /* bytes on their way to the file */
     bool given;                     /* the part is complete */
+    bool finished;                  /* and all of it is on its way */
     bool read;                      /* the body is complete */
     bool written;
     uint64_t size;
@@ -39,6 +42,7 @@ static void upload_on_end(struct se_call *c)
     struct upload *u = (struct upload *)c;
     free(u->name);
     free(u->path);
+    buf_finish(&u->held);
 }
 
 /* Answers once the body has been read and the file is written. */
@@ -52,28 +56,37 @@ static void reply_if_done(struct upload *u)
     se_call_end(&u->call);
 }
 
-static void resume(struct upload *u)
+/* -- the file -- */
+
+/* Hands on what is held, as far as there is room. */
+static void push(struct upload *u)
 {
-    if (!u->full)
+    struct session_call *file = u->call.files;
+    if (!u->ready || !file || u->finished)
+        return;
+    if (u->held.len > 0)
+        buf_consume(&u->held, session_call_write(file, u->held.data, u->held.len));
+    u->finished = u->given && u->held.len == 0;
+    if (u->finished)
+        session_call_finish(file);
+}
+
+/* Room in the file. */
+static void on_writable(void *data)
+{
+    struct upload *u = data;
+    push(u);
+    if (!u->full || u->held.len == HELD_MAX)
         return;
     u->full = false;
     http_body_resume(u->call.r);
 }
 
-/* -- the file -- */
-
 static void on_ready(void *data)
 {
     struct upload *u = data;
     u->ready = true;
-    if (u->given)
-        session_call_finish(u->call.files);
-    resume(u);
-}
-
-static void on_writable(void *data)
-{
-    resume(data);
+    on_writable(u);
 }
 
 static void on_frame(void *data, const struct file_message *m)
@@ -87,7 +100,7 @@ static void on_written(void *data, const struct file_end *end, const char *text)
 {
     struct upload *u = data;
     u->call.files = NULL;
-    if (end->error != 0 || !u->given) {
+    if (end->error != 0 || !u->finished) {
         const struct file_end broken = {.error = end->error ? end->error : EIO};
         se_call_failed(&u->call, UPLOAD_FAILED, &broken, text);
         return;
@@ -129,8 +142,8 @@ static void start_file(struct upload *u)
         u->fault = "the session is not there any more";
 }
 
-/* The part called `file` begins; another one is not wanted.  What is wrong is answered later:
- * here the request must not be. */
+/* The part called `file` begins; another one is not wanted.  What is wrong is answered at the end.
+ */
 static int on_part(void *data, const char *name, const char *filename)
 {
     struct upload *u = data;
@@ -148,27 +161,37 @@ static int on_part(void *data, const char *name, const char *filename)
     return 1;
 }
 
-/* Answers why nothing can be written, if so. */
-static bool refuse(struct upload *u)
+static bool is_refused(const struct upload *u)
+{
+    return u->fault || u->path_fault || !*u->name;
+}
+
+/* Answers why nothing can be written. */
+static void refuse(struct upload *u)
 {
     struct se_call *c = &u->call;
     if (u->fault)
         se_call_error(c, 503, UPLOAD_FAILED, u->fault);
     else if (u->path_fault)
         se_call_error(c, 400, "Invalid file path", u->path_fault);
-    else if (u->name && !*u->name)
-        se_call_error(c, 400, "No filename provided", "No filename provided");
     else
-        return false;
-    return true;
+        se_call_error(c, 400, "No filename provided", "No filename provided");
 }
 
+/* The bytes of what is refused are read and dropped: the form still reads in this piece of the body
+ * when it calls here, so the request must not be answered. */
 static size_t take(void *data, const char *bytes, size_t len)
 {
     struct upload *u = data;
-    if (refuse(u))
+    if (is_refused(u))
         return len;
-    size_t n = u->ready ? session_call_write(u->call.files, bytes, len) : 0;
+    if (u->held.len == HELD_MAX)
+        push(u);
+    size_t room = HELD_MAX - u->held.len, n = len < room ? len : room;
+    if (buf_append(&u->held, bytes, n) < 0) {
+        u->fault = "out of memory";
+        return len;
+    }
     u->full = n < len;
     return n;
 }
@@ -179,8 +202,7 @@ static void on_part_end(void *data)
     if (!u->name || u->given)
         return;
     u->given = true;
-    if (u->ready && u->call.files)
-        session_call_finish(u->call.files);
+    push(u);
 }
 
 static void on_form_end(void *data, bool malformed)
@@ -188,8 +210,10 @@ static void on_form_end(void *data, bool malformed)
     struct upload *u = data;
     struct se_call *c = &u->call;
     u->read = true;
-    if (refuse(u))
+    if (u->name && is_refused(u)) {
+        refuse(u);
         return;
+    }
     if (u->given) {
         reply_if_done(u);
         return;
@@ -211,6 +235,17 @@ static void on_session(struct se_call *c, struct session *session)
                                             .on_part_end = on_part_end,
                                             .end = on_form_end,
                                             .data = c};
+    struct upload *u = (struct upload *)c;
+    const char *asked = http_query(c->r, "filename"), *fault = NULL;
+    char *path = asked ? malloc(strlen(asked) + 1) : NULL;
+    if (path)
+        fault = se_path_join(asked, strlen(asked), path);
+    free(path);
+    if (fault) { /* no need to read the body for that */
+        u->path_fault = fault;
+        refuse(u);
+        return;
+    }
     if (http_form_read(c->r, &events) == 0)
         return;
     se_query_no_file(c->r);
