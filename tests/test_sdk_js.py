@@ -104,9 +104,9 @@ def page(server, package):
 
 def test_a_page_in_a_browser_uses_it(page, tmp_path):
     """Chromium, headless: runs, files, streams, and a terminal over a WebSocket, across origins."""
-    browser = shutil.which("chromium")
-    assert browser, "tools/deps test installs chromium"
-    done = subprocess.run([browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom",
+    browser = shutil.which("chromium-headless-shell")
+    assert browser, "tools/deps test installs chromium-headless-shell"
+    done = subprocess.run([browser, "--no-sandbox", "--disable-gpu", "--dump-dom",
                            f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000",
                            "--timeout=20000", page], text=True, capture_output=True, timeout=55,
                           check=False, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})

@@ -1,0 +1,170 @@
+"""dunlin session and dunlin run --url: words, exit codes, and what they do on a real server; the
+terminal through tmux."""
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from client import unique_name, wait_until
+from server import DUNLIN, clean_environment, dunlin
+
+WAIT_SECONDS = 60
+
+
+class Cli:
+    """`dunlin session` against one server."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def __call__(self, *words, command="session", status=0, **options):
+        """Runs it to its end; insists on its exit status."""
+        options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
+        done = dunlin(command, "--url", self.url, *words, seconds=WAIT_SECONDS, **options)
+        assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cli(server):
+    """The command against the shared server."""
+    return Cli(server.url)
+
+
+@pytest.fixture
+def session(cli):
+    """The id of a session in memory."""
+    made = cli("create", "--ephemeral").strip()
+    yield made
+    cli("delete", made, "--yes")
+
+
+def test_the_life_of_a_session(cli):
+    """create, list, info, sleep, delete, in English and Chinese, and as JSON."""
+    name, mark = unique_name("s"), unique_name()
+    assert cli("create", "--id", name, "--size", "20M", "--label", f"mark={mark}", "--env", "A=b c",
+               "--idle-timeout", "500") == name + "\n"
+    assert cli("exec", name, "echo $A") == "b c\n"
+    listed = cli("list", "--label", f"mark={mark}")
+    assert "Sessions: 1" in listed and name in listed
+    info = cli("info", name)
+    assert "awake" in info and "mark=" + mark in info and "A=b c" in info and "20" in info
+    assert "会话详情" in cli("info", name, "--lang", "zh")
+    cli("sleep", name)
+    facts = json.loads(cli("info", name, "--json"))
+    assert facts["state"] == "asleep" and facts["size"] == 20 << 20
+    assert "not deleted" in cli("delete", name, input="n\n", status=1)
+    cli("delete", name, "--yes")
+    assert name in cli("info", name, status=1)
+
+
+def test_commands_and_code(cli, session, tmp_path):
+    """Exit codes are the program's; words stay words; standard input goes along."""
+    assert cli("exec", session, "echo out; echo err >&2; exit 7", status=7) == "out\n"
+    assert cli("exec", session, "printf", "%s|", "a b", "-n", "--cwd") == "a b|-n|--cwd|"
+    assert cli("exec", session, "cat", input="piped\n") == "piped\n"
+    cli("exec", session, "kill -9 $$", status=137)
+    cli("exec", "--timeout", "1", session, "sleep 30", status=124)
+    assert cli("exec", "--cwd", "/tmp", "-e", "X=1", session, "echo $PWD $X") == "/tmp 1\n"
+    script = tmp_path / "code.py"
+    script.write_text("import sys; print(sys.argv[1:], sys.stdin.read()); sys.exit(3)")
+    assert cli("run", session, script, "one two", "-x", input="in", status=3) == "['one two', '-x'] in\n"
+    assert cli("run", "--language", "shell", session, "-", input="echo from stdin") == "from stdin\n"
+    assert cli("exec", session, "true", status=0) == ""
+    assert "no option" in dunlin("session", "exec", "--size", "1M", "x", "y").stderr
+
+
+def test_processes(cli, session):
+    """Background, ps, logs, kill."""
+    process = cli("exec", "--background", session, "echo begun; sleep 100").strip()
+    wait_until(lambda: cli("logs", session, process) == "begun\n", 10, "its output")
+    assert "running" in cli("ps", session) and "sleep 100" in cli("ps", session, "--all")
+    cli("kill", session, process)
+    cli("logs", "-f", session, process, status=143)
+    assert "SIGTERM" in cli("ps", session)
+    assert "number" in cli("kill", session, "x1", status=1)
+
+
+def test_files(cli, session, tmp_path):
+    """cp both ways, through pipes, into directories, with modes; ls; nothing half-copied."""
+    source = tmp_path / "odd nä#me.bin"
+    source.write_bytes(bytes(range(256)) * 4000)
+    source.chmod(0o755)
+    cli("cp", source, f"{session}:dir/")
+    assert "odd nä#me.bin" in cli("ls", "-r", session) and "0755" in cli("ls", session, "dir")
+    cli("cp", f"{session}:dir/odd nä#me.bin", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+    cli("cp", "-", f"{session}:typed", input="by hand\n")
+    assert cli("cp", f"{session}:typed", "-") == "by hand\n"
+    cli("cp", f"{session}:typed", tmp_path)
+    assert (tmp_path / "typed").read_text() == "by hand\n"
+    cli("cp", f"{session}:nothing", tmp_path / "none", status=1)
+    assert not (tmp_path / "none").exists() and not list(tmp_path.glob("*.part"))
+    cli("cp", source, tmp_path / "x", status=1)
+
+
+def test_errors_say_what_to_do(cli):
+    """No server, no session, wrong words."""
+    assert "no server answers" in dunlin("session", "--url", "http://127.0.0.1:1", "list").stdout
+    assert "no-such" in cli("exec", "no-such", "true", status=1)
+    done = dunlin("session", "frob")
+    assert done.returncode == 2 and "no command 'frob'" in done.stderr
+    done = dunlin("session", "cp", "one")
+    assert done.returncode == 2 and "usage: dunlin session cp FROM TO" in done.stderr
+    assert "usage: dunlin session" in dunlin("session").stdout
+
+
+def test_run_on_a_server(cli, tmp_path):
+    """dunlin run --url needs no root and no session."""
+    script = tmp_path / "hello.py"
+    script.write_text("import sys; print('hello', sys.argv[1:]); sys.exit(4)")
+    assert cli(script, "a b", command="run", status=4) == "hello ['a b']\n"
+    assert json.loads(cli("--json", script, command="run", status=4))["exit_code"] == 4
+    script.write_text("import os; os.kill(os.getpid(), 9)")
+    cli(script, command="run", status=137)
+
+
+@pytest.fixture
+def tmux(tmp_path):
+    """tmux(*words) of a server of the test's own."""
+    assert shutil.which("tmux"), "tools/deps test installs tmux"
+    socket = str(tmp_path / "tmux")
+
+    def call(*words):
+        return subprocess.run(["tmux", "-S", socket, "-f", "/dev/null", *words], text=True, timeout=20,
+                              capture_output=True, check=False, env=clean_environment({"TERM": "xterm"}))
+    yield call
+    call("kill-server")
+
+
+def test_shell_is_a_real_terminal(cli, session, tmux):
+    """Through tmux: prompt, editing, size and its changes, Ctrl-C, a full-screen program, the end."""
+    command = f"{DUNLIN} session --url {cli.url} shell {session}; echo status=$?"
+    tmux("new-session", "-d", "-x", "100", "-y", "30", "-s", "t", command + "; sleep 100")
+
+    def screen():
+        return tmux("capture-pane", "-p", "-t", "t").stdout
+
+    def type_and_see(keys, wanted):
+        tmux("send-keys", "-t", "t", *keys)
+        wait_until(lambda: wanted in screen(), 10, f"{wanted!r} after {keys}: {screen()}")
+
+    type_and_see(["stty size; tty", "Enter"], "30 100")
+    assert "/dev/pts/" in screen()
+    tmux("resize-window", "-t", "t", "-x", "90", "-y", "25")
+    time.sleep(0.2)
+    type_and_see(["clear; stty size", "Enter"], "25 90")
+    type_and_see(["clear; sleep 100", "Enter"], "sleep")
+    type_and_see(["C-c", ""], "^C")
+    type_and_see(["echo one tw", "BSpace", "wo > f; cat f", "Enter"], "one two")
+    type_and_see(["exit 5", "Enter"], "status=5")
+    assert cli("exec", session, "cat f") == "one two\n"
+
+
+def test_shell_runs_a_command_and_ends_with_its_pipe(cli, session):
+    """Without a terminal of ours: a command, its output, its status."""
+    out = cli("shell", session, "stty size; exit 6", status=6)
+    assert "24 80" in out
+    assert "no-such" in cli("shell", "no-such", status=1)
