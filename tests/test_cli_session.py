@@ -156,7 +156,7 @@ def test_shell_is_a_real_terminal(cli, session, tmux):
     tmux("resize-window", "-t", "t", "-x", "90", "-y", "25")
     time.sleep(0.2)
     type_and_see(["clear; stty size", "Enter"], "25 90")
-    type_and_see(["clear; sleep 100", "Enter"], "sleep")
+    type_and_see(["clear; echo begun; sleep 100", "Enter"], "begun")
     type_and_see(["C-c", ""], "^C")
     type_and_see(["echo one tw", "BSpace", "wo > f; cat f", "Enter"], "one two")
     type_and_see(["exit 5", "Enter"], "status=5")

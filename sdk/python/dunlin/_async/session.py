@@ -254,8 +254,8 @@ class AsyncSession:
         """A new session with a copy of this one's workspace."""
         return type(self)(self._transport, await self._post("/fork", id=id, **options))
 
-    async def _post(self, path, **fields):
-        return await self._transport.json("POST", self._path + path, json=_said(**fields))
+    async def _post(self, what, **fields):
+        return await self._transport.json("POST", self._path + what, json=_said(**fields))
 
     def _file(self, path):
         return self._path + "/files/" + quote(path, safe="/")

@@ -255,8 +255,8 @@ class Session:
         """A new session with a copy of this one's workspace."""
         return type(self)(self._transport, self._post("/fork", id=id, **options))
 
-    def _post(self, path, **fields):
-        return self._transport.json("POST", self._path + path, json=_said(**fields))
+    def _post(self, what, **fields):
+        return self._transport.json("POST", self._path + what, json=_said(**fields))
 
     def _file(self, path):
         return self._path + "/files/" + quote(path, safe="/")
