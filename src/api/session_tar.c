@@ -162,8 +162,10 @@ static void on_end(void *data, const struct file_end *end, const char *text)
 
 static void start(struct http_request *r, struct session *session, const char *path, bool is_upload)
 {
-    const struct session_call_spec spec = {
-        .what = {.op = is_upload ? FILE_UNPACK : FILE_PACK, .size = FILE_UNTIL_END}, .path = path};
+    const struct session_call_spec spec = {.what = {.op = is_upload ? FILE_UNPACK : FILE_PACK,
+                                                    .flags = is_upload ? FILE_PARENTS : 0,
+                                                    .size = FILE_UNTIL_END},
+                                           .path = path};
     struct archive *a = calloc(1, sizeof *a);
     struct session_call_events events = {.on_ready = on_ready,
                                          .on_frame = on_frame,

@@ -83,7 +83,7 @@ export class SharedEnvSandbox {
   }
 
   createSession(size = "50M"): Promise<unknown> {
-    return this.call("POST", "/session/{id}", JSON.stringify(size));
+    return this.call("POST", "/session/{id}", JSON.stringify({ size }));
   }
 
   async deleteSession(): Promise<boolean> {

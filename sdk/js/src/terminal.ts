@@ -47,7 +47,7 @@ export class Terminal {
     const params = new URLSearchParams(
       Object.entries(said(query)).map(([name, value]) => [name, String(value)]));
     const url = `${transport.baseUrl.replace(/^http/, "ws")}${path}?${params}`;
-    const protocols = transport.apiKey === undefined ? [] : [keyProtocol(transport.apiKey)];
+    const protocols = transport.apiKey === undefined ? [] : ["dunlin", keyProtocol(transport.apiKey)];
     const socket = new Socket(url, protocols);
     socket.binaryType = "arraybuffer";
     const terminal = new Terminal(socket, options);

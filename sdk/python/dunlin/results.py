@@ -18,7 +18,7 @@ class _Result:
 class Run(_Result):
     """The end of one run of /execute.
 
-    success: it exited with 0 in time; stdout, stderr: text; exit_code: None after a signal;
+    success: it exited with 0 in time; stdout, stderr: text; exit_code: -N after signal N;
     files: {name: bytes} that it left; error: the server's words, or None; seconds, cpu_seconds: wall
     clock and CPU; memory_peak_mb; limits_hit: names of the limits that it met.
     """
@@ -45,7 +45,7 @@ class Run(_Result):
 class Result(_Result):
     """The end of a command or of code in a session.
 
-    exit_code: None after a signal; signal: its name, or None; duration_ms, cpu_ms: wall clock and CPU;
+    exit_code: -N after signal N; signal: its name, or None; duration_ms, cpu_ms: wall clock and CPU;
     memory_peak_mb: of the largest process; process: its id in the session; warm: it ran in an
     interpreter that had been waiting.
     """

@@ -39,7 +39,7 @@ class SharedEnvSandbox:
 
     async def create_session(self, size="50M"):
         """Makes it; returns its id and size as the server says."""
-        return await self._json("POST", "/session/{id}", json=size)
+        return await self._json("POST", "/session/{id}", json={"size": size})
 
     async def delete_session(self):
         """Removes it; True."""
