@@ -185,15 +185,21 @@ static size_t take(void *data, const char *bytes, size_t len)
     struct upload *u = data;
     if (is_refused(u))
         return len;
-    if (u->held.len == HELD_MAX)
-        push(u);
-    size_t room = HELD_MAX - u->held.len, n = len < room ? len : room;
-    if (buf_append(&u->held, bytes, n) < 0) {
-        u->fault = "out of memory";
-        return len;
+    size_t taken = 0;
+    while (taken < len) {
+        if (u->held.len == HELD_MAX)
+            push(u);
+        size_t room = HELD_MAX - u->held.len, left = len - taken, n = left < room ? left : room;
+        if (n == 0)
+            break; /* on_writable or on_ready follows */
+        if (buf_append(&u->held, bytes + taken, n) < 0) {
+            u->fault = "out of memory";
+            return len;
+        }
+        taken += n;
     }
-    u->full = n < len;
-    return n;
+    u->full = taken < len;
+    return taken;
 }
 
 static void on_part_end(void *data)
