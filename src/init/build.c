@@ -31,6 +31,11 @@
 #define FORK_TIMEOUT_MS   5000
 #define IMPORT_TIMEOUT_MS 65000
 
+/* Only init has inotify, for the server's calls.  The kernel's usual limit for a user is 128
+ * instances; a nest is one. */
+#define INOTIFY_INSTANCES "16"
+#define INOTIFY_WATCHES   "16384"
+
 /* The cgroup namespace follows once the child is in its own groups, so that it sees them as the
  * root. */
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -92,6 +97,16 @@ static int enter_groups(const struct build *b, struct err *e)
     return 0;
 }
 
+/* Through the nest's /proc, before the sandbox's read-only one hides it: no user namespaces (R70),
+ * and of what all sandboxes of the nest share one does not take everything (R15). */
+static int bound_counts(struct err *e)
+{
+    if (write_file("/proc/sys/user/max_user_namespaces", "0", e) < 0 ||
+        write_file("/proc/sys/user/max_inotify_instances", INOTIFY_INSTANCES, e) < 0)
+        return -1;
+    return write_file("/proc/sys/user/max_inotify_watches", INOTIFY_WATCHES, e);
+}
+
 /* checklist */
 static int enter_sandbox(const struct nest *nest, const struct build *b, struct err *e)
 {
@@ -104,8 +119,7 @@ static int enter_sandbox(const struct nest *nest, const struct build *b, struct 
         return err_set(e, ERR_INTERNAL, errno, "identity");
     if (enter_groups(b, e) < 0)
         return -1;
-    /* Through the nest's /proc, before the sandbox's read-only one hides it (R70). */
-    if (write_file("/proc/sys/user/max_user_namespaces", "0", e) < 0)
+    if (bound_counts(e) < 0)
         return -1;
     if (mounts_enter_sandbox(&mounts, e) < 0)
         return -1;

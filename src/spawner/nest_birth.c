@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,7 +72,8 @@ static _Noreturn void become_nest(const struct spawner *s, uint32_t n, int sock,
     const char *step = "maps";
     char byte;
 
-    if (read(go, &byte, 1) != 1)
+    /* A change of ids came before (clone_in_its_name): /proc/self would be the host's root's. */
+    if (prctl(PR_SET_DUMPABLE, 1) < 0 || read(go, &byte, 1) != 1)
         _exit(1);
     step = "groups";
     for (uint32_t i = 0; i < nest->group.nprocs; i++) {
@@ -111,6 +115,30 @@ static int map_ids(pid_t pid, uint32_t n, struct err *e)
     return 0;
 }
 
+/* What the kernel counts by user (watches, queued signals) in a nest and its sandboxes is charged,
+ * level by level, to whoever has made each user namespace; the host's root must not pay for them.
+ * Safe because: only the effective id changes, which keeps every capability, and nothing but the
+ * clone is done with it; the id is the nest's root's, and nobody else's. */
+static pid_t clone_in_its_name(uint32_t n, struct clone_args *args)
+{
+    uid_t id = SPAWN_UID_NEST + n * SPAWN_UID_COUNT;
+    int dumpable = prctl(PR_GET_DUMPABLE), error;
+    pid_t pid;
+
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0)
+        return -1;
+    pid = setresuid((uid_t)-1, id, (uid_t)-1) < 0 ? -1
+                                                  : (pid_t)syscall(SYS_clone3, args, sizeof *args);
+    if (pid == 0)
+        return 0;
+    error = errno;
+    if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || prctl(PR_SET_SECUREBITS, 0) < 0 ||
+        prctl(PR_SET_DUMPABLE, dumpable) < 0)
+        abort(); /* it would do the rest as somebody else */
+    errno = error;
+    return pid;
+}
+
 /* Safe because: the host's network is for tools that reach what the operator named (policy.c),
  * which run without any right over it. */
 int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
@@ -134,7 +162,7 @@ int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
         close(pipefd[1]);
         return err_set(e, ERR_INTERNAL, errno, "nest: chdir %s", dir);
     }
-    pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    pid = clone_in_its_name(n, &args);
     if (pid == 0) {
         close(pipefd[1]);
         become_nest(s, n, sock, pipefd[0]);
