@@ -96,12 +96,13 @@ static void print_time(const char *label, const char *text)
     putchar('\n');
 }
 
-static void print_size(const char *label, const json_t *one, const char *name)
+/* A quota in the units in which it is asked for, when it is a whole number of them. */
+static void format_quota(uint64_t bytes, char out[static CLIENT_SIZE_MAX])
 {
-    char text[CLIENT_SIZE_MAX];
-
-    client_size_format((uint64_t)client_number_of(one, name), text);
-    printf("%s: %s\n", label, text);
+    if (bytes > 0 && bytes % (1u << 20) == 0)
+        snprintf(out, CLIENT_SIZE_MAX, "%" PRIu64 "M", bytes >> 20);
+    else
+        client_size_format(bytes, out);
 }
 
 static void print_map(const char *label, const json_t *map)
@@ -124,7 +125,7 @@ static void print_item(const json_t *one)
     const char *state = client_text_of(one, "state");
     char size[CLIENT_SIZE_MAX];
 
-    client_size_format((uint64_t)client_number_of(one, "size"), size);
+    format_quota((uint64_t)client_number_of(one, "size"), size);
     printf("   %s ", icon(state));
     client_text_print(client_text_of(one, "id"));
     printf("  %s  %s  ", state, size);
@@ -189,6 +190,7 @@ int session_list(struct client *c, const struct session_options *o)
 static void print_session(const json_t *one)
 {
     const char *state = client_text_of(one, "state");
+    char size[CLIENT_SIZE_MAX];
 
     printf("🔍 %s: ", WORDS("Session", "会话详情"));
     client_text_print(client_text_of(one, "id"));
@@ -198,14 +200,16 @@ static void print_session(const json_t *one)
     puts(json_is_true(json_object_get(one, "ephemeral"))
              ? WORDS("   In memory: gone when the server stops", "   仅在内存中")
              : WORDS("   Durable", "   持久保存"));
-    print_size(WORDS("   Size", "   大小"), one, "size");
-    print_size(WORDS("   On the disk", "   占用磁盘"), one, "disk_bytes");
+    format_quota((uint64_t)client_number_of(one, "size"), size);
+    print_fact(WORDS("   Size", "   大小"), size);
+    client_size_format((uint64_t)client_number_of(one, "disk_bytes"), size);
+    print_fact(WORDS("   On the disk", "   占用磁盘"), size);
     print_fact(WORDS("   Network", "   网络"), client_text_of(one, "network"));
     print_map(WORDS("   Label", "   标签"), json_object_get(one, "labels"));
     print_map(WORDS("   Variable", "   变量"), json_object_get(one, "env"));
     print_time(WORDS("   Created", "   创建时间"), client_text_of(one, "created_at"));
     print_time(WORDS("   Last used", "   最后使用"), client_text_of(one, "last_used"));
-    print_fact(WORDS("   Expires", "   过期时间"), client_text_of(one, "expires_at"));
+    print_time(WORDS("   Expires", "   过期时间"), client_text_of(one, "expires_at"));
     if (json_is_true(json_object_get(one, "expires_soon")))
         puts(WORDS("   ⚠️  expires soon, unless it is used", "   ⚠️  即将过期"));
     printf("   %s: %" JSON_INTEGER_FORMAT "\n", WORDS("Processes", "进程"),
