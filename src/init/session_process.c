@@ -248,6 +248,9 @@ static void deliver(struct session *s, struct process *p, const struct session_s
         /* There may be no process yet. */
         if (p->early.signal != SIGKILL)
             p->early = *what;
+        /* One that others of its user have stopped on its way to exec(2) would never be told. */
+        if (what->signal == SIGKILL)
+            group_signal(s, p, SIGKILL);
     } else if (p->state == PROCESS_QUEUED || p->state == PROCESS_ADMITTED ||
                p->state == PROCESS_JOINING) {
         process_refuse(p, ECANCELED, "ended before it had joined");

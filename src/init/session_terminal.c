@@ -142,6 +142,14 @@ static bool drain(int fd, const char *data, size_t *start, size_t end)
     return n >= 0 || is_later();
 }
 
+/* Nobody is at the other end any more, and poll(2) says so all the time. */
+static bool is_left(int stream)
+{
+    struct pollfd fd = {.fd = stream};
+
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 void terminal_move(struct session *s)
 {
     for (size_t i = 0; i < LIMIT_SESSION_TERMINALS; i++) {
@@ -155,6 +163,10 @@ void terminal_move(struct session *s)
         }
         if (!drain(t->master, t->in, &t->in_start, t->in_end))
             t->in_start = t->in_end; /* the process is gone; it may have said something before */
+        if (t->in_end > t->in_start && is_left(t->stream)) {
+            hang_up(t); /* also of a process that does not read */
+            continue;
+        }
         if (!fill(t->master, t->out, &t->out_start, &t->out_end) ||
             !drain(t->stream, t->out, &t->out_start, t->out_end))
             hang_up(t);
