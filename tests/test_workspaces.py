@@ -6,6 +6,7 @@ import os
 import pathlib
 import socket
 import struct
+import select
 import subprocess
 import tempfile
 import time
@@ -544,6 +545,27 @@ def test_a_full_disk_of_the_host_is_said_and_nothing_is_left():
                 assert one.images("workspaces") == ["1.img"]
                 with sandbox(one) as box, attached(one, 1, box) as tree:
                     assert as_run(box, tree, put("more", b"it has thawed"))
+        finally:
+            subprocess.run(["umount", directory], check=True)
+
+
+def test_a_copy_leaves_room_for_what_others_write():
+    """A disk that a copy has filled up would lose what is on its way into another workspace."""
+    with tempfile.TemporaryDirectory(prefix=host.OWN_PREFIX) as directory:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "dunlin-test", directory],
+                       check=True)
+        try:
+            with Spawner(workspace_bytes_max=CEILING, directory=directory) as one:
+                one.good(sp.WORKSPACE_MAKE, layer=1, bytes=32 * MIB)
+                with sandbox(one) as box, attached(one, 1, box) as tree:
+                    assert as_run(box, tree, put("file", os.urandom(24 * MIB)))
+                one.send(sp.WORKSPACE_COPY, layer=1, other=2)
+                least = os.statvfs(directory).f_bavail
+                while not select.select([one.sock], [], [], 0)[0]:
+                    least = min(least, os.statvfs(directory).f_bavail)
+                assert one.receive()[0].error == errno.ENOSPC
+                assert least * os.statvfs(directory).f_frsize > 8 * MIB
+                assert one.images("workspaces") == ["1.img"]
         finally:
             subprocess.run(["umount", directory], check=True)
 

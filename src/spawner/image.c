@@ -22,8 +22,7 @@
 
 #include "base/fd.h"
 
-#define ST_BLOCK_BYTES 512
-#define PIECE_BYTES    (64u << 20) /* at a time */
+#define PIECE_BYTES (64u << 20) /* at a time */
 
 void image_path(const struct spawn_config *c, const char *folder, uint64_t number,
                 const char *suffix, char out[static IMAGE_PATH])

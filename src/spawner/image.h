@@ -9,11 +9,12 @@
 #include "base/err.h"
 #include "wire/spawn.h"
 
-#define IMAGE_PATH    (SPAWN_PATH + 48)
-#define IMAGE_PART    ".part"
-#define IMAGE_MKE2FS  "/sbin/mke2fs"
-#define IMAGE_BLOCK   4096
-#define IMAGE_BLOCK_S "4096"
+#define IMAGE_PATH     (SPAWN_PATH + 48)
+#define IMAGE_PART     ".part"
+#define IMAGE_MKE2FS   "/sbin/mke2fs"
+#define IMAGE_BLOCK    4096
+#define IMAGE_BLOCK_S  "4096"
+#define ST_BLOCK_BYTES 512 /* of st_blocks, whatever the file system: stat(2) */
 
 /* `suffix` is "" or IMAGE_PART. */
 void image_path(const struct spawn_config *c, const char *folder, uint64_t number,

@@ -251,15 +251,22 @@ static int fill_part(const char *part, uint64_t number, const struct workspace_g
     return r;
 }
 
-static int check_disk(const struct spawn_config *c, struct err *e)
+int workspace_check_disk(int file, uint64_t bytes, struct err *e)
 {
     struct statvfs st;
 
-    if (statvfs(c->data, &st) < 0)
+    if (fstatvfs(file, &st) < 0)
         return err_set(e, ERR_INTERNAL, errno, "look at the disk");
-    if (st.f_bavail * st.f_frsize < DISK_FREE_MIN)
+    if (st.f_bavail * st.f_frsize < DISK_FREE_MIN + bytes)
         return err_set(e, ERR_LIMIT, ENOSPC, "the host's disk");
     return 0;
+}
+
+static int check_disk(const struct spawn_config *c, struct err *e)
+{
+    _cleanup_fd_ int folder = image_open_folder(c, WORKSPACE_FOLDER, e);
+
+    return folder < 0 ? -1 : workspace_check_disk(folder, 0, e);
 }
 
 /* A closed one, complete. */

@@ -47,6 +47,9 @@ int workspace_remove(const struct spawn_config *c, uint64_t number, struct err *
 
 int workspace_next(const struct spawn_config *c, uint64_t after, uint64_t *ret, struct err *e);
 
+/* Whether so many bytes fit beside a reserve on the disk that `file` lies on: ENOSPC. */
+int workspace_check_disk(int file, uint64_t bytes, struct err *e);
+
 /* A copy of one moment under a new number; `is_open`: it is frozen meanwhile.  EEXIST, ENOENT,
  * EAGAIN, ENOSPC; leaves nothing behind when it fails. */
 int workspace_copy(const struct spawn_config *c, uint64_t number, uint64_t other, bool is_open,

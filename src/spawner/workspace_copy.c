@@ -10,15 +10,26 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "spawner/image.h"
 #include "spawner/workspace.h"
 
+/* Blocks that cannot be shared must leave room: on a disk that is full what others have written
+ * into their workspaces is lost. */
 static int copy_bytes(int from, int to, struct err *e)
 {
-    return ioctl(to, FICLONE, from) == 0 ? 0 : image_copy(from, to, e);
+    struct stat st;
+
+    if (ioctl(to, FICLONE, from) == 0)
+        return 0;
+    if (fstat(from, &st) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "size of the image");
+    if (workspace_check_disk(to, (uint64_t)st.st_blocks * ST_BLOCK_BYTES, e) < 0)
+        return -1;
+    return image_copy(from, to, e);
 }
 
 static int copy_closed(int from, int to, struct err *e)
