@@ -36,3 +36,7 @@ struct file_world {
  * nothing of its parent any more: every descriptor but stream and root is closed, signals are
  * reset. */
 _Noreturn void file_serve(const struct file_world *w);
+
+/* Removes from `root` what calls that were killed have left there under names of ours.  For a
+ * workspace that no call works in yet; waits until it is done, and is quick when there is none. */
+void file_sweep(int root);

@@ -103,7 +103,7 @@ struct walk {
     bool shallow;   /* only the top directory */
     bool with_ours; /* also files that are being written (file_hidden_name) */
     bool cut;       /* what is too deep is left out (and truncated set), else it is an error, */
-    bool lift;      /* or moved to the top directory, to be removed in another walk */
+    bool lift;      /* or moved to a directory of ours, to be removed in another walk */
 };
 
 /* Takes `top` over.  What vanishes or changes its kind meanwhile is passed over. */
@@ -122,7 +122,9 @@ int staged_commit(struct call *c, int fd, const struct place *at, bool exclusive
 /* Fills in mode and owner.  0 or -errno. */
 int staged_own(struct call *c, int fd, mode_t mode);
 int file_write_all(int fd, const char *data, size_t len);
-/* A name that nobody can guess, for what is not yet complete. */
+/* A name that nobody can guess, for what is not yet complete or not yet gone.  Such names are given
+ * in the root only: a call that is killed leaves them behind, and the session's next start takes
+ * them away (file_sweep). */
 int file_hidden_name(char ret[static HIDDEN_BYTES]);
 bool file_is_hidden(const char *name);
 

@@ -55,17 +55,19 @@ static int rename_as(const struct place *from, const struct place *to, unsigned 
 }
 
 /* Renames over whatever is allowed to be there; a directory that is not empty is exchanged and then
- * removed, so that at each moment one of the two is there. */
+ * removed, so that at each moment one of the two is there, and never half of one. */
 static int put_in_place(struct call *c, const struct place *from, const struct place *to)
 {
+    struct place hidden = {.dir = c->w->root};
     uint64_t done = c->done;
     int r = rename_as(from, to, call_has(c, FILE_REPLACE) ? 0 : RENAME_NOREPLACE);
 
     if (r != -ENOTEMPTY || !call_has(c, FILE_REPLACE))
         return r;
-    r = rename_as(from, to, RENAME_EXCHANGE);
-    if (r == 0)
-        r = walk_remove(c, from->dir, from->name);
+    if ((r = file_hidden_name(hidden.name)) < 0 || (r = rename_as(from, to, RENAME_EXCHANGE)) < 0)
+        return r;
+    if ((r = rename_as(from, &hidden, RENAME_NOREPLACE)) == 0)
+        r = walk_remove(c, hidden.dir, hidden.name);
     c->done = done;
     return r;
 }
@@ -93,7 +95,7 @@ int file_move(struct call *c)
 
 struct copy {
     int to[LEVELS + 1]; /* the copy of the directory of each depth, -1: none */
-    struct stat top;    /* the copy's own directory: not to be copied into itself */
+    struct stat into;   /* the directory that the copy will be in: not one of what is copied */
 };
 
 static int copy_range(struct call *c, int from, int to, off_t at, off_t end)
@@ -162,22 +164,30 @@ static int copy_file(struct call *c, int dir, const char *name, const struct pla
     return r < 0 ? r : staged_commit(c, fd, to, exclusive);
 }
 
+static int make_link(struct call *c, const char *target, const struct place *at)
+{
+    if (symlinkat(target, at->dir, at->name) < 0 ||
+        fchownat(at->dir, at->name, c->w->owner, c->w->owner, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
 static int copy_link(struct call *c, int dir, const char *name, const struct place *to)
 {
     static char target[PATH_MAX];
-    struct place hidden = {.dir = to->dir};
+    struct place hidden = {.dir = c->w->root};
     ssize_t n = readlinkat(dir, name, target, sizeof target - 1);
     int r;
 
     if (n < 0)
         return -errno;
     target[n] = '\0';
-    if ((r = file_hidden_name(hidden.name)) < 0)
+    r = make_link(c, target, to);
+    if (r != -EEXIST || !call_has(c, FILE_REPLACE))
         return r;
-    if (symlinkat(target, hidden.dir, hidden.name) < 0 ||
-        fchownat(hidden.dir, hidden.name, c->w->owner, c->w->owner, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    r = rename_as(&hidden, to, call_has(c, FILE_REPLACE) ? 0 : RENAME_NOREPLACE);
+    if ((r = file_hidden_name(hidden.name)) < 0 || (r = make_link(c, target, &hidden)) < 0)
+        return r;
+    r = rename_as(&hidden, to, 0);
     if (r < 0)
         unlinkat(hidden.dir, hidden.name, 0);
     return r;
@@ -196,14 +206,24 @@ static int copy_directory(struct call *c, struct copy *k, unsigned depth, const 
     return k->to[depth] < 0 ? -errno : 0;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+static int refuse_itself(struct call *c)
+{
+    return call_explain(c, EINVAL, "a directory cannot be copied into itself");
+}
+
 static int copy_entry(struct call *c, void *data, const struct walk_entry *entry)
 {
     struct copy *k = data;
     struct place at = {.dir = k->to[entry->depth]};
     int r = 0;
 
-    if (entry->st.st_ino == k->top.st_ino && entry->st.st_dev == k->top.st_dev)
-        return call_explain(c, EINVAL, "a directory cannot be copied into itself");
+    if (is_same(&entry->st, &k->into))
+        return refuse_itself(c);
     snprintf(at.name, sizeof at.name, "%s", entry->name);
     if (S_ISDIR(entry->st.st_mode))
         r = copy_directory(c, k, entry->depth + 1, &at, entry->st.st_mode);
@@ -220,7 +240,7 @@ static int copy_entry(struct call *c, void *data, const struct walk_entry *entry
 
 static int copy_tree(struct call *c, const struct place *from, const struct place *to)
 {
-    struct place hidden = {.dir = to->dir};
+    struct place hidden = {.dir = c->w->root};
     struct copy k;
     struct walk walk = {.entry = copy_entry, .data = &k, .with_ours = true};
     struct stat st;
@@ -229,14 +249,14 @@ static int copy_tree(struct call *c, const struct place *from, const struct plac
     if (top < 0)
         return -errno;
     memset(k.to, -1, sizeof k.to);
-    if (fstat(top, &st) < 0 || (r = file_hidden_name(hidden.name)) < 0) {
+    if (fstat(top, &st) < 0 || fstat(to->dir, &k.into) < 0 ||
+        (r = file_hidden_name(hidden.name)) < 0) {
         close(top);
         return -EIO;
     }
     c->unfinished = &hidden;
-    r = copy_directory(c, &k, 0, &hidden, st.st_mode);
-    if (r == 0 && fstat(k.to[0], &k.top) < 0)
-        r = -errno;
+    r = is_same(&st, &k.into) ? refuse_itself(c)
+                              : copy_directory(c, &k, 0, &hidden, st.st_mode);
     if (r == 0)
         r = walk_tree(c, top, &walk);
     else

@@ -28,7 +28,8 @@ struct level {
 /* One walk at a time in a process: these are large. */
 static struct level levels[LEVELS];
 static char path[WALK_PATH];
-static bool was_lifted; /* something in this walk */
+static bool was_lifted; /* something in this walk, to: */
+static struct place attic = {.dir = -1};
 
 /* The next name of a level, NULL at its end. */
 static const char *next_name(struct level *l)
@@ -66,14 +67,39 @@ static bool has_vanished(int error)
     return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-/* Moves a directory that lies too deep to the top, where it is met again. */
+static int open_attic(struct call *c)
+{
+    int r = file_hidden_name(attic.name);
+
+    if (r < 0)
+        return r;
+    if (mkdirat(c->w->root, attic.name, 0700) < 0)
+        return -errno;
+    attic.dir = openat(c->w->root, attic.name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return attic.dir < 0 ? -errno : 0;
+}
+
+static int close_attic(struct call *c)
+{
+    int r = 0;
+
+    if (attic.dir >= 0 && unlinkat(c->w->root, attic.name, AT_REMOVEDIR) < 0)
+        r = -errno;
+    place_finish(&attic);
+    return r;
+}
+
+/* Moves a directory that lies too deep to where it is removed by itself. */
 static int lift(struct call *c, unsigned depth, const char *name)
 {
     char hidden[HIDDEN_BYTES];
+    int r = file_hidden_name(hidden);
 
-    if (file_hidden_name(hidden) < 0)
-        return -EIO;
-    if (renameat(levels[depth].fd, name, levels[0].fd, hidden) < 0)
+    if (r == 0 && attic.dir < 0)
+        r = open_attic(c);
+    if (r < 0)
+        return r;
+    if (renameat(levels[depth].fd, name, attic.dir, hidden) < 0)
         return has_vanished(errno) ? 0 : call_fail(c, errno, name);
     was_lifted = true;
     return 0;
@@ -169,8 +195,8 @@ int walk_tree(struct call *c, int top, const struct walk *walk)
 
 static int remove_entry(struct call *c, void *data, const struct walk_entry *entry)
 {
-    if (S_ISDIR(entry->st.st_mode))
-        return 0;
+    if (S_ISDIR(entry->st.st_mode)) /* the attic is seen when the root is emptied */
+        return attic.dir >= 0 && strcmp(entry->name, attic.name) == 0;
     if (unlinkat(entry->dir, entry->name, 0) == 0)
         c->done++;
     else if (errno != ENOENT && errno != EISDIR)
@@ -191,15 +217,17 @@ int walk_remove_inside(struct call *c, int top)
 {
     static const struct walk walk = {
         .entry = remove_entry, .leave = remove_left, .with_ours = true, .lift = true};
-    int r, again;
+    int r, last;
 
-    do {
+    was_lifted = false;
+    r = walk_tree(c, top, &walk);
+    while (r == 0 && was_lifted) {
         was_lifted = false;
-        again = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        r = again < 0 ? -errno : walk_tree(c, again, &walk);
-    } while (r == 0 && was_lifted);
-    close(top);
-    return r;
+        top = openat(attic.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = top < 0 ? -errno : walk_tree(c, top, &walk);
+    }
+    last = close_attic(c);
+    return r < 0 ? r : last;
 }
 
 int walk_remove(struct call *c, int dir, const char *name)

@@ -105,6 +105,16 @@ static int watch_entry(struct call *c, void *data, const struct walk_entry *entr
     return i < 0;
 }
 
+/* What replaces a file comes from a name of ours in the root, and only who sees that go knows the
+ * one from a new file.  Is taken over when the root itself is watched. */
+static void watch_staging(const struct call *c, const struct watcher *w)
+{
+    char proc[32];
+
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", c->w->root);
+    inotify_add_watch(w->fd, proc, IN_MOVED_FROM | IN_ONLYDIR);
+}
+
 /* Watches a directory and, if asked, all beneath it.  Takes fd over. */
 static void watch_tree(struct call *c, struct watcher *w, int fd, int parent, const char *name)
 {
@@ -192,7 +202,7 @@ static int index_of(const struct watcher *w, int wd)
     return -1;
 }
 
-/* Both ends of a rename within what is watched. */
+/* Both ends of a rename. */
 static void tell_move(struct call *c, struct watcher *w, const struct inotify_event *from,
                       const struct inotify_event *to)
 {
@@ -202,8 +212,12 @@ static void tell_move(struct call *c, struct watcher *w, const struct inotify_ev
                                .is_directory = (from->mask & IN_ISDIR) != 0};
     int n;
 
-    if (a < 0 || b < 0)
+    if (b < 0)
         return;
+    if (a < 0 && !file_is_hidden(from->name)) {
+        tell_arrival(c, w, b, to);
+        return;
+    }
     if (file_is_hidden(from->name)) { /* our own: a file or a copy that is whole now */
         if (event.is_directory)
             tell_arrival(c, w, b, to);
@@ -280,6 +294,7 @@ int file_watch(struct call *c)
         close(fd);
         return call_explain(c, errno, "nothing more can be watched: %s", strerror(errno));
     }
+    watch_staging(c, w);
     watch_tree(c, w, fd, -1, "");
     if (w->n == 0)
         return call_explain(c, ENOSPC, "nothing more can be watched");

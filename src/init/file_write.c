@@ -2,7 +2,8 @@
  *
  * Runs in a child of a sandbox's init.  A file that is written has no name until all of its bytes
  * are there (O_TMPFILE: tmpfs and ext4, the only storage of sessions, have it), so a broken call or
- * a full disk leaves nothing, not even when the process is killed. */
+ * a full disk leaves nothing, not even when the process is killed.  Only to replace a file it is
+ * given a name of ours for a moment (file_sweep.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -65,17 +66,17 @@ static int link_as(int fd, int dir, const char *name)
 
 int staged_commit(struct call *c, int fd, const struct place *at, bool exclusive)
 {
-    char hidden[HIDDEN_BYTES];
+    struct place hidden = {.dir = c->w->root};
     int r = link_as(fd, at->dir, at->name);
 
     if (r != -EEXIST || exclusive)
         return r;
-    if ((r = file_hidden_name(hidden)) < 0 || (r = link_as(fd, at->dir, hidden)) < 0)
+    if ((r = file_hidden_name(hidden.name)) < 0 || (r = link_as(fd, hidden.dir, hidden.name)) < 0)
         return r;
-    if (renameat(at->dir, hidden, at->dir, at->name) == 0)
+    if (renameat(hidden.dir, hidden.name, at->dir, at->name) == 0)
         return 0;
     r = -errno;
-    unlinkat(at->dir, hidden, 0);
+    unlinkat(hidden.dir, hidden.name, 0);
     return r;
 }
 

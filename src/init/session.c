@@ -29,6 +29,7 @@
 #include "enter/confine.h"
 #include "enter/landlock.h"
 #include "enter/mounts.h"
+#include "init/file.h"
 #include "init/session_parts.h"
 
 #define STOP_US      (200 * UINT64_C(1000)) /* for processes to end in their own way */
@@ -331,6 +332,8 @@ _Noreturn void session_serve(struct control *c, const struct job_start *start,
         session_fail(s, e.text);
     for (size_t i = 1; i < c->nfds; i++)
         fd_close(&c->fds[i]);
+    if (head->is_durable == 1)
+        file_sweep(s->root);
     session_say(s, SESSION_UP, 0, NULL, 0, "");
     serve(s);
 }
