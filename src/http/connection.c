@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "http/internal.h"
 #include "http/server.h"
@@ -204,9 +206,36 @@ void connection_open(struct http_server *s, int fd, const struct sockaddr_storag
         connection_close(c);
 }
 
+/* libmicrohttpd shuts both directions when it is stopped.  Then the kernel drops what a client that
+ * still sends has under way, and once the socket is closed tells it for a minute that the window is
+ * zero (tcp_rcv_state_process(), TIME_WAIT keeps the last window).  So the socket goes on as a
+ * straggler now, and libmicrohttpd closes another in its place. */
+static void keep_socket(struct connection *c)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(c->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct epoll_event none = {.events = 0};
+    _cleanup_fd_ int own = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    int pair[2];
+
+    if (own < 0 || !info || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return;
+    uv_poll_stop(&c->watch);
+    bool is_polled = epoll_ctl(info->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL) == 0;
+    if (dup3(pair[0], c->fd, O_CLOEXEC) >= 0) {
+        c->lingers = false;
+        straggler_start(c->server, fd_steal(&own));
+    }
+    if (is_polled) /* libmicrohttpd aborts when it cannot take it out again */
+        epoll_ctl(info->epoll_fd, EPOLL_CTL_ADD, c->fd, &none);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 void connection_close(struct connection *c)
 {
     struct http_server *s = c->server;
+    if (c->lingers && !c->is_closed && c->open_handles > 1)
+        keep_socket(c);
     if (c->request && c->request->suspended) {
         /* libmicrohttpd aborts when it is stopped with a suspended connection. */
         c->request->suspended = false;
