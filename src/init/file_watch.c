@@ -129,20 +129,38 @@ static void watch_tree(struct call *c, struct watcher *w, int fd, int parent, co
     c->truncated = 0;
 }
 
+/* What is there now under this name. */
+static int open_watched(struct call *c, const struct watcher *w, int dir, const char *name,
+                        int flags)
+{
+    char whole[sizeof path];
+    _cleanup_fd_ int top = path_open(c, c->w->path, O_PATH | O_DIRECTORY);
+
+    snprintf(whole, sizeof whole, "%s", path_of(w, dir, name));
+    c->note[0] = '\0';
+    return top < 0 ? top : path_open_in(top, whole, flags | O_NOFOLLOW);
+}
+
+/* A file of O_TMPFILE goes by "#" and its inode, and IN_EXCL_UNLINK spares us only what is done by
+ * a path: not fchmod(2). */
+static bool is_nameless(struct call *c, const struct watcher *w, int dir, const char *name)
+{
+    _cleanup_fd_ int fd = -1;
+
+    if (name[0] != '#' || name[1 + strspn(name + 1, "0123456789")] != '\0')
+        return false;
+    fd = open_watched(c, w, dir, name, O_PATH);
+    return fd < 0;
+}
+
 /* A directory that has appeared: what is in it already has been told to nobody. */
 static void watch_new(struct call *c, struct watcher *w, int dir, const char *name)
 {
-    char whole[sizeof path];
-    int fd, top;
+    int fd;
 
     if (!call_has(c, FILE_RECURSIVE))
         return;
-    snprintf(whole, sizeof whole, "%s", path_of(w, dir, name));
-    top = path_open(c, c->w->path, O_PATH | O_DIRECTORY);
-    fd = top < 0 ? top : path_open_in(top, whole, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (top >= 0)
-        close(top);
-    c->note[0] = '\0';
+    fd = open_watched(c, w, dir, name, O_RDONLY | O_DIRECTORY);
     if (fd >= 0)
         watch_tree(c, w, fd, dir, name);
 }
@@ -238,11 +256,13 @@ static void tell_move(struct call *c, struct watcher *w, const struct inotify_ev
 /* false: the directory itself is gone. */
 static bool tell_event(struct call *c, struct watcher *w, const struct inotify_event *e)
 {
-    int dir = index_of(w, e->wd);
+    int dir;
 
-    if ((e->mask & IN_Q_OVERFLOW) != 0)
+    if ((e->mask & IN_Q_OVERFLOW) != 0) {
         tell(c, CHANGE_LOST, false, "");
-    if (dir < 0)
+        return true;
+    }
+    if ((dir = index_of(w, e->wd)) < 0)
         return true;
     if ((e->mask & IN_IGNORED) != 0)
         w->dirs[dir].wd = -1;
@@ -256,7 +276,7 @@ static bool tell_event(struct call *c, struct watcher *w, const struct inotify_e
         tell_arrival(c, w, dir, e);
     else if ((e->mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
         tell_departure(c, w, dir, e);
-    else if ((e->mask & (IN_MODIFY | IN_ATTRIB)) != 0)
+    else if ((e->mask & (IN_MODIFY | IN_ATTRIB)) != 0 && !is_nameless(c, w, dir, e->name))
         tell(c, CHANGE_MODIFIED, (e->mask & IN_ISDIR) != 0, path_of(w, dir, e->name));
     return true;
 }

@@ -1,4 +1,5 @@
 /* Tests of watching a directory.  As file_test.c. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -81,6 +82,35 @@ static void test_changes_are_told(void **state)
     finish(stream, pid);
 }
 
+/* Of a file that is replaced by a call, and of one that has no name, in a directory that is not the
+ * root. */
+static void test_only_what_has_a_name_is_told(void **state)
+{
+    static const struct session_file what = {.op = FILE_WATCH},
+                                     write = {.op = FILE_WRITE, .size = 1};
+    const struct file_message *m = &answer.frames[0].m;
+    pid_t pid;
+    int stream, fd;
+
+    ROOT_ONLY();
+    mkdir("w", 0755);
+    put("w/f", "text");
+    stream = harness_start(&what, "w", "", &pid);
+    assert_true(harness_next(stream, PATIENCE_MS));
+    assert_int_equal(harness_call(&write, "w/f", "", "x", 1), 0);
+    assert_true(harness_next(stream, PATIENCE_MS));
+    assert_int_equal(m->type, FILE_EVENT);
+    assert_int_equal(m->event.change, CHANGE_MODIFIED);
+    assert_string_equal(m->text, "f");
+    fd = open("w", O_TMPFILE | O_RDWR, 0600);
+    assert_true(fd >= 0 && dprintf(fd, "x") == 1 && fchmod(fd, 0644) == 0);
+    close(fd);
+    put("w/#7", "");
+    assert_true(harness_next(stream, PATIENCE_MS));
+    assert_string_equal(m->text, "#7");
+    finish(stream, pid);
+}
+
 static void test_the_end_of_the_directory_ends_it(void **state)
 {
     static const struct session_file what = {.op = FILE_WATCH};
@@ -102,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_changes_are_told),
+        TEST(test_only_what_has_a_name_is_told),
         TEST(test_the_end_of_the_directory_ends_it),
     };
 
