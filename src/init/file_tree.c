@@ -255,8 +255,7 @@ static int copy_tree(struct call *c, const struct place *from, const struct plac
         return -EIO;
     }
     c->unfinished = &hidden;
-    r = is_same(&st, &k.into) ? refuse_itself(c)
-                              : copy_directory(c, &k, 0, &hidden, st.st_mode);
+    r = is_same(&st, &k.into) ? refuse_itself(c) : copy_directory(c, &k, 0, &hidden, st.st_mode);
     if (r == 0)
         r = walk_tree(c, top, &walk);
     else

@@ -240,6 +240,39 @@ static void test_a_copy_that_is_broken_off_leaves_nothing(void **state)
     assert_int_equal(count_names("."), 1);
 }
 
+/* Wherever it is killed: what it leaves is at the top, of our form, and swept. */
+static void test_what_a_killed_call_leaves_is_swept(void **state)
+{
+    static const struct session_file copy = {.op = FILE_COPY, .flags = FILE_RECURSIVE};
+    char name[32];
+    pid_t pid;
+    int root, left = 0;
+
+    ROOT_ONLY();
+    mkdir("s", 0755);
+    mkdir("s/t", 0755);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(name, sizeof name, "s/t/%d", i);
+        put(name, "x");
+    }
+    root = open(".", O_PATH | O_DIRECTORY);
+    for (int i = 0; i < 8; i++) {
+        int stream = harness_start(&copy, "s/t", "s/u", &pid);
+
+        usleep(1000 + 2000 * i);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        close(stream);
+        left += count_names(".") > 1;
+        remove_path("s/u");
+        assert_int_equal(count_names("s"), 1);
+    }
+    assert_true(left > 0);
+    file_sweep(root);
+    close(root);
+    assert_int_equal(count_names("."), 1);
+}
+
 /* -- chmod */
 
 static void test_chmod_changes_modes_and_no_link(void **state)
@@ -426,6 +459,7 @@ int main(void)
         TEST_TINY(test_a_copy_that_does_not_fit_leaves_nothing),
         TEST(test_a_tree_too_deep_is_not_copied),
         TEST(test_a_copy_that_is_broken_off_leaves_nothing),
+        TEST(test_what_a_killed_call_leaves_is_swept),
         TEST(test_chmod_changes_modes_and_no_link),
         TEST(test_trees_that_change_lead_nowhere),
         TEST(test_search_finds_lines),
