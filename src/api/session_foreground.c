@@ -11,7 +11,6 @@
 
 struct session_foreground {
     struct session_foreground_events events;
-    struct session *session;
     struct session_launch *launch;   /* until it is started */
     struct session_process *process; /* until it has ended */
     struct listener *listener;
@@ -48,7 +47,8 @@ static void finish(struct session_foreground *f)
         return;
     }
     f->outcome.view.ended = true;
-    struct session_limits *asked = session_limits_ask(f->session, &f->outcome.view, on_limits, f);
+    struct session_limits *asked =
+        session_limits_ask(session_process_session(f->process), &f->outcome.view, on_limits, f);
     if (asked) /* otherwise f is gone */
         f->limits = asked;
 }
@@ -131,7 +131,6 @@ struct session_foreground *session_foreground_start(struct session *session,
         return NULL;
     }
     f->events = *events;
-    f->session = session;
     f->launch = session_launch(session, program, on_launched, f, e);
     if (f->launch)
         return f;

@@ -56,12 +56,23 @@ static void on_entered(void *data, struct session *session, struct live *live, c
     tell(l);
 }
 
+/* One that sleeps has no groups any more, and waking it would not bring them back. */
+static bool is_awake(struct session *session)
+{
+    struct session_view v;
+    if (!session)
+        return false;
+    session_view(session, &v);
+    return v.state == SESSION_AWAKE;
+}
+
 struct session_limits *session_limits_ask(struct session *session,
                                           const struct session_process_view *v,
                                           session_limits_known *done, void *data)
 {
     unsigned hit = v->result.timed_out ? RUN_HIT_TIME : 0;
-    struct session_limits *l = looks_killed(&v->result) ? malloc(sizeof *l) : NULL;
+    struct session_limits *l =
+        looks_killed(&v->result) && is_awake(session) ? malloc(sizeof *l) : NULL;
     if (l) {
         *l = (struct session_limits){.done = done, .data = data, .hit = hit};
         l->visit = session_enter(session, on_entered, l, NULL);

@@ -7,7 +7,8 @@ struct session;
 struct session_limits;
 
 /* RUN_HIT_* by what `v`, an ended process, says; what only the session's groups know is asked when
- * the end looks like it.  `done` is called once, later, or before this returns. */
+ * the end looks like it, and the session (NULL: it is gone) is still awake.  `done` is called once,
+ * later, or before this returns. */
 typedef void session_limits_known(void *data, unsigned limits_hit);
 /* NULL: `done` has been called. */
 struct session_limits *session_limits_ask(struct session *session,

@@ -277,6 +277,16 @@ void session_stdin_post(struct api *api, struct http_request *r, const struct ca
     bool close = false;
     if (!p || session_query_bool(r, "close", &close) < 0 || !is_running(r, p))
         return;
+    if (body->len > LIMIT_STDIN) {
+        error_reply_str(r, 413, "the input is larger than 16 MiB: send it in parts");
+        return;
+    }
+    if (body->len > 0 && !session_process_takes_input(p)) {
+        error_reply_str(r, 409,
+                        "the process takes no input: it was started without stdin_open, or its "
+                        "input was closed");
+        return;
+    }
     if (session_process_write(p, "", 0) > LIMIT_PROCESS_INPUT) {
         http_add_header(r, "Retry-After", "1");
         error_reply_str(r, 429, "the process has not read yet what it was given before");

@@ -38,12 +38,12 @@ static void decode_size(struct session_request *q, const struct request_rules *r
 /* -1: never; else from 1. */
 static void decode_span(struct session_request *q, const char *name, int64_t *ret)
 {
-    int64_t seconds = *ret;
+    const int64_t absent = INT64_MIN;
+    int64_t seconds = absent;
     json_body_int(&q->body, name, (struct int_range){-1, SECONDS_FOREVER}, &seconds);
-    json_t *root = json_body_root(&q->body);
-    if (seconds == 0 && root && field_optional(root, name))
+    if (seconds == 0)
         json_body_refuse(&q->body, name, "must not be 0 (-1: never)");
-    else
+    else if (seconds != absent)
         *ret = seconds;
 }
 

@@ -124,7 +124,7 @@ static int on_bytes(void *data, const char *bytes, size_t len)
     return fd_write_all(*(int *)data, bytes, len, NULL);
 }
 
-/* To `part`, which becomes `name` when it is complete; "-" is stdout. */
+/* Into a descriptor. */
 static int download(struct client *c, const struct session_options *o, const char *id,
                     const char *path, int file)
 {
@@ -163,6 +163,31 @@ static char *target_name(const char *from, const char *to)
     return strdup(to);
 }
 
+/* A device, a pipe or a link is written to where it is: renaming would replace it. */
+static bool is_written_in_place(const char *name)
+{
+    struct stat st;
+
+    return lstat(name, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* A new file beside `name`, with the mode of a new file; its own name in *ret_part. */
+static int open_part(const char *name, char **ret_part)
+{
+    mode_t mask = umask(0);
+    int fd;
+
+    umask(mask);
+    if (asprintf(ret_part, "%s.XXXXXX", name) < 0) {
+        *ret_part = NULL;
+        return -1;
+    }
+    fd = mkostemp(*ret_part, O_CLOEXEC);
+    if (fd >= 0)
+        (void)fchmod(fd, 0666 & ~mask);
+    return fd;
+}
+
 static int download_to_file(struct client *c, const struct session_options *o, const char *id,
                             const char *path, const char *to)
 {
@@ -170,15 +195,17 @@ static int download_to_file(struct client *c, const struct session_options *o, c
     _cleanup_fd_ int fd = -1;
     int status = 1;
 
-    if (name != NULL && asprintf(&part, "%s.part", name) >= 0)
-        fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (name != NULL && is_written_in_place(name))
+        fd = open(name, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    else if (name != NULL)
+        fd = open_part(name, &part);
     if (fd < 0)
         client_fail(&o->common, name != NULL ? name : to, strerror(errno));
     else
         status = download(c, o, id, path, fd);
-    if (status == 0 && rename(part, name) < 0)
+    if (status == 0 && part != NULL && rename(part, name) < 0)
         status = client_fail(&o->common, name, strerror(errno));
-    if (status != 0 && fd >= 0)
+    if (status != 0 && fd >= 0 && part != NULL)
         unlink(part);
     free(name);
     free(part);

@@ -225,9 +225,14 @@ static void on_ready_in(void *data, int events)
     on_writable(data);
 }
 
+bool process_takes_input(const struct process *p)
+{
+    return !p->has_ended && !p->closes_input && (p->is_terminal || p->takes_input);
+}
+
 size_t process_write(struct process *p, const char *bytes, size_t len)
 {
-    if (p->has_ended || p->closes_input || (!p->is_terminal && !p->takes_input))
+    if (!process_takes_input(p))
         return 0;
     if (buf_append(&p->input, bytes, len) == 0 && !p->is_waiting)
         write_input(p);

@@ -24,7 +24,8 @@ struct process_spec {
     bool background; /* what it leaves behind goes on */
     bool terminal;   /* a PTY; then rows and columns */
     uint16_t rows, columns;
-    bool stdin_open; /* process_write will be called; else stdin is stdin_data, or empty */
+    bool stdin_open; /* process_write will be called; else stdin is stdin_data, or empty.  To a
+                        terminal, which is always open, stdin_data is typed */
     const char *stdin_data;
     size_t stdin_len;
     uint32_t timeout_ms; /* 0: none.  At its end it and all it started are killed */
@@ -61,6 +62,8 @@ void process_leave(struct process *p, bool kill);
 /* Queues input (copied); returns the bytes that are still queued.  Without effect once it has
  * ended, or without stdin_open or terminal. */
 size_t process_write(struct process *p, const char *bytes, size_t len);
+/* Whether what is written may still reach it. */
+bool process_takes_input(const struct process *p);
 void process_close_stdin(struct process *p);
 /* `group`: its session and all descendants, else only itself. */
 void process_signal(struct process *p, int signal, bool group);

@@ -13,6 +13,10 @@
 #include "engine/process_internal.h"
 #include "engine/process_message.h"
 
+/* Who writes holds back at LIMIT_PROCESS_INPUT, then adds LIMIT_STDIN at most; up to half of what
+ * is held has been taken already. */
+#define INPUT_MAX (LIMIT_STDIN + 2 * LIMIT_PROCESS_INPUT)
+
 /* The other ends, which go to init. */
 static int make_outputs(struct process *p, int *ret_out, int *ret_err, struct err *e)
 {
@@ -97,8 +101,10 @@ static int make_input(struct process *p, const struct process_spec *spec, struct
     if (spec->script != NULL &&
         (p->script_fd = stream_memory("script", spec->script_data, spec->script_len, e)) < 0)
         return -1;
-    if (p->is_terminal)
+    if (p->is_terminal) {
+        process_write(p, spec->stdin_data, spec->stdin_len);
         return 0;
+    }
     if (!spec->stdin_open) {
         p->stdin_fd = stream_memory("stdin", spec->stdin_data, spec->stdin_len, e);
         return p->stdin_fd < 0 ? -1 : 0;
@@ -127,7 +133,7 @@ static struct process *create(struct live *live, const struct process_spec *spec
                           .timeout_ms = spec->timeout_ms,
                           .is_heard = true,
                           .is_terminal = spec->terminal};
-    buf_init(&p->input, LIMIT_STDIN);
+    buf_init(&p->input, INPUT_MAX);
     if (live->processes != NULL)
         live->processes->prev = &p->next;
     live->processes = p;

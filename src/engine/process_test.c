@@ -229,9 +229,13 @@ static void a_terminal_is_one_socket_both_ways(void **state)
     spec.terminal = true;
     spec.rows = 24;
     spec.columns = 80;
+    spec.stdin_data = "w\r";
+    spec.stdin_len = 2;
     p = start_process(s, &spec);
     hear_op(s, SESSION_EXEC);
     assert_int_equal(s->nfds, 1);
+    turn(s->x);
+    assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 2);
     assert_int_equal(process_write(p, "ls\r", 3), 0);
     assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 3);
     process_close_stdin(p);

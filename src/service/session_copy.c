@@ -312,6 +312,7 @@ static void tell_snapshot(struct session_answer *a)
 static void end_snapshot(struct session_copy *copy, const struct err *e)
 {
     session_answer(copy->session->service, copy->answer, e);
+    copy->session->nsnapshots--;
     if (copy->visit != NULL)
         session_left(copy->visit);
     free_copy(copy);
@@ -375,7 +376,7 @@ static int fill_record(struct session_copy *copy, const char *name, struct err *
     const struct session_record *from = &session->record;
     struct snapshot_record *r = &copy->record;
     char id[33];
-    uint32_t count = 0;
+    uint32_t count = session->nsnapshots;
 
     for (const struct snapshot *one = session->service->snapshots; one != NULL; one = one->next)
         count += strcmp(one->record.session, from->id) == 0 &&
@@ -427,8 +428,10 @@ void snapshot_create(struct session *session, const char *name, snapshot_made *d
     a->snapshot = done;
     a->tell = tell_snapshot;
     copy = may_copy(session, &e) == 0 ? new_copy(session, a, &e) : NULL;
-    if (copy != NULL && fill_record(copy, name, &e) == 0 && begin_snapshot(copy, &e) == 0)
+    if (copy != NULL && fill_record(copy, name, &e) == 0 && begin_snapshot(copy, &e) == 0) {
+        session->nsnapshots++;
         return;
+    }
     session_answer(session->service, a, &e);
     if (copy != NULL)
         free_copy(copy);

@@ -55,11 +55,16 @@ static void a_fork_is_entered_when_it_is_complete(void **state)
 {
     struct session *s = fake_create("s", false);
     struct session_wanted w = {.owner = "", .id = "fork", .from = s};
+    struct session_wanted early = {.owner = "", .id = "early"};
     struct told made = {0}, told = {0};
     struct session_visit *v, *in = fake_enter(s);
+    struct err e = {0};
 
     fake.hold_copy = true;
     assert_int_equal(session_create(fake.service, &w, fake_made, &made, NULL), 0);
+    early.from = find("fork");
+    assert_int_equal(session_create(fake.service, &early, fake_made, &told, &e), -1);
+    assert_int_equal(e.code, ERR_EXISTS);
     v = session_enter(find("fork"), fake_entered, &told, NULL);
     fake_settle();
     assert_int_equal(made.times + told.times, 0);
@@ -180,6 +185,21 @@ static void sessions_in_memory_are_refused_with_words(void **state)
     assert_int_equal(e.code, ERR_INVALID);
 }
 
+static void snapshots_that_are_being_made_count_too(void **state)
+{
+    struct session *s = fake_create("s", false);
+    struct told told[LIMIT_SNAPSHOTS + 1] = {0};
+
+    session_left(fake_enter(s));
+    fake.hold_copy = true;
+    for (int i = 0; i <= LIMIT_SNAPSHOTS; i++)
+        snapshot_create(s, "before", fake_snapshot, &told[i]);
+    fake_settle();
+    assert_int_equal(told[LIMIT_SNAPSHOTS].e.code, ERR_LIMIT);
+    assert_int_equal(told[0].times, 0);
+    fake_go_on();
+}
+
 static void a_session_has_so_many_snapshots(void **state)
 {
     struct session *s = fake_create("s", false);
@@ -211,6 +231,7 @@ int main(void)
         TEST(what_runs_ends_when_a_session_is_restored),
         TEST(deleting_while_it_is_restored_leaves_nothing),
         TEST(sessions_in_memory_are_refused_with_words),
+        TEST(snapshots_that_are_being_made_count_too),
         TEST(a_session_has_so_many_snapshots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -403,6 +403,11 @@ struct session_process *session_process_next(struct session *session,
     return after != NULL ? after->next : session->processes;
 }
 
+struct session *session_process_session(const struct session_process *p)
+{
+    return p->session;
+}
+
 void session_process_view(const struct session_process *p, struct session_process_view *ret)
 {
     *ret = p->view;
@@ -468,6 +473,11 @@ void session_process_kill(struct session_process *p, int signal, bool group)
 size_t session_process_write(struct session_process *p, const char *bytes, size_t len)
 {
     return p->process != NULL ? process_write(p->process, bytes, len) : 0;
+}
+
+bool session_process_takes_input(const struct session_process *p)
+{
+    return p->process != NULL && process_takes_input(p->process);
 }
 
 void session_process_close_stdin(struct session_process *p)

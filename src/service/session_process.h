@@ -26,6 +26,8 @@ struct session_process *session_process_start(struct session_visit *v, struct pr
                                               const char *name, uint32_t keep, struct err *e);
 /* NULL: none of that id. */
 struct session_process *session_process_find(struct session *session, uint32_t id);
+/* Where it was started; NULL once the session is gone, or the process forgotten. */
+struct session *session_process_session(const struct session_process *p);
 struct session_process *session_process_next(struct session *session,
                                              const struct session_process *after);
 
@@ -71,6 +73,7 @@ void listener_close(struct listener *l);
 /* Without effect once it has ended, as the next three. */
 void session_process_kill(struct session_process *p, int signal, bool group);
 size_t session_process_write(struct session_process *p, const char *bytes, size_t len);
+bool session_process_takes_input(const struct session_process *p);
 void session_process_close_stdin(struct session_process *p);
 void session_process_resize(struct session_process *p, uint16_t rows, uint16_t columns);
 /* Forgets one that has ended, before its time. */

@@ -245,6 +245,7 @@ static void deleting_the_session_ends_them_and_listeners_learn_it(void **state)
     fake_settle();
     assert_true(w.ended);
     assert_int_equal(deleted.times, 1);
+    assert_null(session_process_session(p));
     listener_close(w.l);
     fake_assert_none_ending();
     assert_int_equal(fake.service->output_kept, 0);
@@ -254,6 +255,7 @@ static void input_and_signals_reach_it_while_it_runs(void **state)
 {
     struct session_process *p = start(fake_create("s", false), false);
 
+    assert_true(session_process_takes_input(p));
     session_process_write(p, "in", 2);
     assert_string_equal(fake.written, "in");
     session_process_close_stdin(p);
@@ -264,6 +266,7 @@ static void input_and_signals_reach_it_while_it_runs(void **state)
     session_process_kill(p, SIGKILL, true);
     assert_int_equal(fake.signalled, SIGTERM);
     assert_int_equal(session_process_write(p, "x", 1), 0);
+    assert_false(session_process_takes_input(p));
 }
 
 static void output_of_all_together_is_limited(void **state)

@@ -63,6 +63,7 @@ struct session {
     struct err lost;
     void (*on_asleep)(struct session *session); /* once */
     struct session_copy *restore;
+    uint32_t nsnapshots; /* that are being made */
 
     struct session_visits waiting, inside;
     uint32_t users; /* visits that are in use */

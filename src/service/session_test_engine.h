@@ -8,7 +8,7 @@
 #include "service/session_internal.h"
 #include "store/store.h"
 
-#define FAKE_WORKSPACES 64
+#define FAKE_WORKSPACES 80
 
 struct fake {
     uv_loop_t loop;

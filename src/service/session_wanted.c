@@ -174,6 +174,9 @@ static int find_source(struct session_service *s, const struct session_wanted *w
         return err_set(e, ERR_INVALID, 0, "a workspace in memory cannot begin as a copy");
     if (w->from != NULL && w->from->ephemeral)
         return err_set(e, ERR_INVALID, 0, "a workspace in memory cannot be copied");
+    if (w->from != NULL && w->from->is_busy)
+        return err_set(e, ERR_EXISTS, 0, "session '%.128s' is being copied or restored",
+                       w->from->record.id);
     if (w->from != NULL) {
         *ret = (struct source){w->from->record.bytes, w->from->record.first_bytes,
                                w->from->record.environment};
