@@ -232,6 +232,13 @@ def test_hanging_up_ends_what_is_on_the_terminal(session):
     assert processes(session) == []
 
 
+def test_a_program_that_closes_its_terminal_ends_as_it_wants(session):
+    number, tty = session.terminal(["bash", "-c", "echo out; exec <&- >&- 2>&-; sleep 0.1; exit 7"])
+    assert read_until(tty, b"out\r\n")
+    assert session.ended(number).status == 7
+    assert tty.recv(4096) == b""
+
+
 def test_who_does_not_read_a_terminal_slows_only_that(session):
     number, tty = session.terminal(["bash", "-c", "yes | head -c 4000000; echo over"])
     started(session, number)

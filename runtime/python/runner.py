@@ -269,7 +269,11 @@ def run(fd, work_dir):
     path = os.path.join(work_dir, main_file)
     in_session = path == main_file
     if script >= 0:
-        write_script(path, script)
+        try:
+            write_script(path, script)
+        except OSError as error:
+            os.write(2, os.fsencode(f"write {path}: {error.strerror}\n"))
+            os._exit(127)
     verdict = refusal(path, level, modules) if level != "off" else None
     if verdict is not None:
         sock.send(b"V" + verdict.encode("utf-8", "replace")[:REFUSAL_MAX])

@@ -145,6 +145,12 @@ static const struct language *decode_language(struct exec_request *q)
     return NULL;
 }
 
+static bool names_file(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    return !session_path_fault(path) && *base && strcmp(base, ".") != 0;
+}
+
 /* Where the code goes: a file of the client's that stays, or one of its own that goes with the
  * process. */
 static void place_script(struct exec_request *q, const struct language *l, const char *nonce)
@@ -152,8 +158,8 @@ static void place_script(struct exec_request *q, const struct language *l, const
     struct process_spec *spec = &q->program.spec;
     const char *filename = NULL;
     json_body_text(&q->body, "filename", LIMIT_FILE_NAME, &filename);
-    if (filename && (!*filename || session_path_fault(filename))) {
-        json_body_refuse(&q->body, "filename", "must be a path within the workspace");
+    if (filename && !names_file(filename)) {
+        json_body_refuse(&q->body, "filename", "must be the path of a file within the workspace");
         return;
     }
     if (filename)

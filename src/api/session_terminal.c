@@ -232,6 +232,7 @@ static void open_socket(struct terminal *t)
     struct session_process_view v;
     session_process_view(t->process, &v);
     t->is_terminal = v.terminal;
+    t->offset = t->offset < v.offset[0] ? t->offset : v.offset[0];
     t->listener = session_process_listen(t->process, t->offset, 0, false, &output);
     if (!t->listener) {
         error_reply_memory(t->r);

@@ -2,26 +2,42 @@
  *
  * Runs in the server's loop.  Trusts the spawner's answers; layers and workspaces are numbers, no
  * path is known here. */
+#include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "engine/internal.h"
 #include "engine/live.h"
+
+#define PATIENCE_US 10000000 /* something else that is done with a workspace is waited for */
+#define AGAIN_MS    5        /* between two attempts */
 
 /* One question and who asked it. */
 struct layer_call {
     struct layer_call *next, **prev;
+    struct engine *engine;
+    struct spawn_request req;
+    uint64_t until_us; /* so long EAGAIN is no answer */
+    uv_timer_t timer;
     layer_done *done;
     void (*grown)(void *data, const struct err *e); /* instead of done */
     void *data;
 };
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
 
 static void unlink_call(struct layer_call *call)
 {
     *call->prev = call->next;
     if (call->next != NULL)
         call->next->prev = call->prev;
-    free(call);
+    uv_close((uv_handle_t *)&call->timer, on_timer_closed);
 }
+
+static void on_again(uv_timer_t *timer);
 
 static void on_answer(void *data, const struct spawn_reply *reply, int *fds)
 {
@@ -30,6 +46,10 @@ static void on_answer(void *data, const struct spawn_reply *reply, int *fds)
     struct layer_call asked = *call;
     struct err e = {0};
 
+    if (reply->error == EAGAIN && clock_now_us() < call->until_us) {
+        uv_timer_start(&call->timer, on_again, AGAIN_MS, 0);
+        return;
+    }
     unlink_call(call);
     if (reply->error != 0)
         spawner_reply_error(&e, reply, "work on a layer or workspace");
@@ -41,6 +61,13 @@ static void on_answer(void *data, const struct spawn_reply *reply, int *fds)
         asked.done(asked.data, is_next ? reply->layer : reply->bytes, NULL);
 }
 
+static void on_again(uv_timer_t *timer)
+{
+    struct layer_call *call = timer->data;
+
+    spawner_request(call->engine->spawner, &call->req, on_answer, call);
+}
+
 static int ask_as(struct engine *en, const struct spawn_request *req,
                   const struct layer_call *asked)
 {
@@ -49,6 +76,10 @@ static int ask_as(struct engine *en, const struct spawn_request *req,
     if (call == NULL)
         return -1;
     *call = *asked;
+    call->engine = en;
+    call->req = *req;
+    uv_timer_init(en->loop, &call->timer);
+    call->timer.data = call;
     call->next = en->layer_calls;
     call->prev = &en->layer_calls;
     if (en->layer_calls != NULL)
@@ -102,18 +133,26 @@ int input_remove(struct engine *en, uint64_t input, layer_done *done, void *data
 
 /* -- workspaces -------------------------------------------------------------------------------- */
 
+static int ask_patiently(struct engine *en, const struct spawn_request *req, workspace_done *done,
+                         void *data)
+{
+    return ask_as(
+        en, req,
+        &(struct layer_call){.done = done, .data = data, .until_us = clock_now_us() + PATIENCE_US});
+}
+
 int workspace_copy(struct engine *en, uint64_t from, uint64_t to, workspace_done *done, void *data)
 {
     struct spawn_request req = {.op = SPAWN_WORKSPACE_COPY, .layer = from, .other = to};
 
-    return ask(en, &req, done, data);
+    return ask_patiently(en, &req, done, data);
 }
 
 int workspace_remove(struct engine *en, uint64_t workspace, workspace_done *done, void *data)
 {
     struct spawn_request req = {.op = SPAWN_WORKSPACE_REMOVE, .layer = workspace};
 
-    return ask(en, &req, done, data);
+    return ask_patiently(en, &req, done, data);
 }
 
 int workspace_next(struct engine *en, uint64_t after, workspace_done *done, void *data)
@@ -128,5 +167,7 @@ int workspace_grow(struct engine *en, uint64_t workspace, uint64_t bytes,
 {
     struct spawn_request req = {.op = SPAWN_WORKSPACE_GROW, .layer = workspace, .bytes = bytes};
 
-    return ask_as(en, &req, &(struct layer_call){.grown = done, .data = data});
+    return ask_as(en, &req,
+                  &(struct layer_call){
+                      .grown = done, .data = data, .until_us = clock_now_us() + PATIENCE_US});
 }

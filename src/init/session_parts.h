@@ -34,6 +34,8 @@ int join_keep(struct session *s);
  * descriptor of the process's side, which the caller closes, or a negative errno. */
 int terminal_open(struct session *s, uint32_t id, int *stream, const struct session_size *size);
 void terminal_resize(struct session *s, uint32_t id, const struct session_size *size);
+/* The process has ended: the terminal goes when nobody has it open any more. */
+void terminal_ended(struct session *s, uint32_t id);
 /* What each waits for: at most two descriptors of each.  Returns how many. */
 nfds_t terminal_poll(const struct session *s, struct pollfd *fds);
 /* Moves what can be moved, and hangs up what is over. */

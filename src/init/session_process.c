@@ -103,6 +103,7 @@ void process_finish(struct session *s, struct process *p)
         remove_script(p->script);
     if (p->ended.wall_us == 0)
         p->ended.wall_us = clock_now_us() - p->from_us;
+    terminal_ended(s, p->id);
     session_say(s, SESSION_ENDED, p->id, &p->ended, sizeof p->ended, p->text);
     fd_close(&p->pidfd);
     fd_close(&p->status);

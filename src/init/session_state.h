@@ -47,6 +47,8 @@ struct process {
 struct terminal {
     uint32_t id; /* of its process; 0: free */
     int master, stream;
+    bool is_silent;            /* nobody has the process's side open now */
+    bool is_over;              /* its process has ended: others may still use it */
     size_t out_start, out_end; /* what is read of the master and not yet written */
     size_t in_start, in_end;   /* what is read of the stream and not yet written */
     char out[TERMINAL_BYTES], in[TERMINAL_BYTES];

@@ -68,6 +68,7 @@ int terminal_open(struct session *s, uint32_t id, int *stream, const struct sess
     t->id = id;
     t->master = master;
     t->stream = fd_steal(stream);
+    t->is_silent = t->is_over = false;
     t->out_start = t->out_end = t->in_start = t->in_end = 0;
     return peer;
 }
@@ -89,6 +90,17 @@ static void hang_up(struct terminal *t)
     t->id = 0;
 }
 
+void terminal_ended(struct session *s, uint32_t id)
+{
+    struct terminal *t = find(s, id);
+
+    if (t == NULL)
+        return;
+    t->is_over = true;
+    if (t->is_silent)
+        hang_up(t);
+}
+
 nfds_t terminal_poll(const struct session *s, struct pollfd *fds)
 {
     nfds_t n = 0;
@@ -100,9 +112,9 @@ nfds_t terminal_poll(const struct session *s, struct pollfd *fds)
         if (t->id == 0)
             continue;
         /* A master that has hung up says so all the time: it is not asked while what it said last
-         * has not been taken. */
+         * has not been taken, nor until its process ends. */
         fds[n++] =
-            (struct pollfd){.fd = has_out && !has_in ? -1 : t->master,
+            (struct pollfd){.fd = t->is_silent || (has_out && !has_in) ? -1 : t->master,
                             .events = (short)((has_out ? 0 : POLLIN) | (has_in ? POLLOUT : 0))};
         fds[n++] = (struct pollfd){
             .fd = t->stream, .events = (short)((has_out ? POLLOUT : 0) | (has_in ? 0 : POLLIN))};
@@ -150,6 +162,14 @@ static bool is_left(int stream)
     return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* Many a program closes its terminal, then ends: hanging up between the two would kill it. */
+static void move_out(struct terminal *t)
+{
+    t->is_silent = !fill(t->master, t->out, &t->out_start, &t->out_end);
+    if ((t->is_silent && t->is_over) || !drain(t->stream, t->out, &t->out_start, t->out_end))
+        hang_up(t);
+}
+
 void terminal_move(struct session *s)
 {
     for (size_t i = 0; i < LIMIT_SESSION_TERMINALS; i++) {
@@ -161,14 +181,12 @@ void terminal_move(struct session *s)
             hang_up(t);
             continue;
         }
-        if (!drain(t->master, t->in, &t->in_start, t->in_end))
+        if (!drain(t->master, t->in, &t->in_start, t->in_end) || t->is_silent)
             t->in_start = t->in_end; /* the process is gone; it may have said something before */
         if (t->in_end > t->in_start && is_left(t->stream)) {
             hang_up(t); /* also of a process that does not read */
             continue;
         }
-        if (!fill(t->master, t->out, &t->out_start, &t->out_end) ||
-            !drain(t->stream, t->out, &t->out_start, t->out_end))
-            hang_up(t);
+        move_out(t);
     }
 }

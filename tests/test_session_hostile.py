@@ -1,0 +1,107 @@
+"""Sessions under clients that do what no client should: late, wrong, contradictory, all at once."""
+import json
+import socket
+import time
+
+import pytest
+
+from client import together, unique_name, wait_until
+from session_client import Session, session
+
+
+@pytest.fixture(scope="module")
+def one(server):
+    """A session in memory that the tests share."""
+    with session(server.client(), ephemeral=True) as made:
+        yield made
+
+
+# -- input
+
+def test_what_is_typed_for_a_terminal_arrives(one):
+    answer = one.exec("cat; echo over", terminal=True, stdin="typed\n\x04", timeout=10)
+    assert answer["stdout"] == "typed\r\ntyped\r\nover\r\n"
+
+
+def test_a_program_that_closes_its_terminal_before_it_ends_is_not_killed(one):
+    """As cat(1) does."""
+    answer = one.exec(["cat"], terminal=True, stdin="\x04", timeout=10)
+    assert (answer["exit_code"], answer["signal"]) == (0, None)
+
+
+def test_input_is_taken_whole_or_refused(one):
+    """Never dropped without a word."""
+    def feed(process, data, query=""):
+        return one.client.request("POST", f"{one.path}/processes/{process}/stdin{query}", data=data)
+    closed = one.background("sleep 60")
+    answer = feed(closed, b"lost?")
+    assert answer.status == 409 and "stdin_open" in answer["detail"]
+    counts = one.background("sleep 0.2; wc -c", stdin_open=True)
+    assert feed(counts, b"x" * 3_000_000).status == 204
+    assert feed(counts, b"x" * (17 << 20)).status == 413
+    assert feed(counts, b"x" * (15 << 20), "?close=true").status == 204
+    assert feed(counts, b"late").status == 409
+    total = 3_000_000 + (15 << 20)
+    wait_until(lambda: str(total) in one.get(f"/processes/{counts}/output")["stdout"], 10, "all came")
+    for process in closed, counts:
+        one.client.request("DELETE", f"{one.path}/processes/{process}")
+
+
+@pytest.mark.parametrize("name", ["d/", ".", "d/.", "d"])
+def test_code_does_not_replace_a_directory(one, name):
+    one.post("/mkdir", path="d")
+    answer = one.post("/run", code="print(1)", filename=name)
+    if name == "d":
+        assert answer["exit_code"] == 127 and answer["stderr"] == "write /workspace/d: Is a directory\n"
+    else:
+        assert answer.status == 422 and "file within the workspace" in answer.text
+
+
+# -- words
+
+@pytest.mark.parametrize("value", [-2, 1.5, "x", 1e30])
+def test_a_wrong_time_is_told_once(server, value):
+    answer = server.client().post({"ttl": value}, path="/v1/sessions")
+    assert answer.status == 422 and len(answer["detail"]) == 1, answer.text
+
+
+# -- the end of a session in the middle of things
+
+def stream_slowly(one, size):
+    """A socket that has asked for the events of a command that writes `size` bytes and kills itself,
+    and does not read them."""
+    body = json.dumps({"command": f"head -c {size} /dev/zero | tr '\\0' x; kill -9 $$"}).encode()
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20)
+    sock.connect(("127.0.0.1", int(one.client.url.rsplit(":", 1)[1])))
+    sock.sendall(f"POST {one.path}/exec HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
+                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return sock
+
+
+def test_who_reads_the_end_after_the_session_has_gone_is_told_it(server):
+    """The program has ended, its last output waits for a reader, and the session is deleted."""
+    client = server.client()
+    made = [Session(client, ephemeral=True) for _ in range(8)]
+    socks = [stream_slowly(one, 3_000_000 + 50_000 * i) for i, one in enumerate(made)]
+    time.sleep(1)
+    assert [one.delete() for one in made] == [204] * len(made)
+    ends = []
+    for sock in socks:
+        data = b""
+        while piece := sock.recv(1 << 20):
+            data = data[-1000:] + piece
+            if b"\r\n0\r\n\r\n" in data[-20:]:
+                break
+        ends.append(data.rpartition(b"event: ")[2].split(b"\n")[0])
+        sock.close()
+    assert set(ends) <= {b"result", b"error"} and ends[0] == b"result", ends
+    assert server.health() == 200
+
+
+def test_two_who_create_one_id_at_once_get_one_session(server):
+    name = unique_name("s")
+    answers = together([lambda: server.client().post({"id": name}, path="/v1/sessions")] * 8)
+    assert sorted(a.status for a in answers) == [201] + [409] * 7
+    assert server.client().request("DELETE", f"/v1/sessions/{name}").status == 204
