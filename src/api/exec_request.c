@@ -22,6 +22,7 @@
 #define COLUMNS_USUAL 80
 #define SIDE_MAX      10000 /* rows or columns */
 #define NAME_CODE     "run"
+#define NAME_ENOUGH   1024         /* bytes of a name: more than anybody is shown */
 #define WORK_DIR      "/workspace" /* as sessions see theirs */
 
 /* -- what exec and run have in common -- */
@@ -74,6 +75,16 @@ static void decode_common(struct exec_request *q, const struct request_rules *ru
 
 /* -- exec -- */
 
+/* The words with blanks between them, for people. */
+static const char *name_of(struct exec_request *q)
+{
+    for (size_t i = 0; q->argv[i] && q->name.len <= NAME_ENOUGH; i++) {
+        if ((i && buf_append_str(&q->name, " ") < 0) || buf_append_str(&q->name, q->argv[i]) < 0)
+            return q->argv[0];
+    }
+    return buf_append(&q->name, "", 1) < 0 ? q->argv[0] : q->name.data;
+}
+
 static void decode_command(struct exec_request *q)
 {
     const char *command = NULL;
@@ -93,7 +104,7 @@ static void decode_command(struct exec_request *q)
     q->shell[1] = "-c";
     q->shell[2] = command;
     q->program.spec.argv = q->argv ? q->argv : q->shell;
-    q->program.name = q->argv ? q->argv[0] : command;
+    q->program.name = q->argv ? name_of(q) : command;
 }
 
 static void decode_terminal(struct exec_request *q)
@@ -226,5 +237,6 @@ void exec_request_finish(struct exec_request *q)
     free(q->argv);
     free(q->env);
     buf_finish(&q->env_text);
+    buf_finish(&q->name);
     json_body_finish(&q->body);
 }

@@ -15,7 +15,7 @@ struct exec_request {
     const char **args;              /* as sent, or NULL */
     const char **argv;              /* of the program; NULL: `shell` is used */
     const char *shell[4];
-    struct buf env_text;
+    struct buf env_text, name;
     const char **env;
     char script[EXEC_SCRIPT_SIZE];
 };

@@ -78,13 +78,13 @@ static void print_body(const struct client_answer *a)
 }
 
 /* As part of a line. */
-static void print_refusal(const struct client_answer *a)
+static void print_refusal(const struct client_options *o, const struct client_answer *a)
 {
     const json_t *detail = json_object_get(a->json, "detail");
 
     if (a->body.len == 0)
         printf("HTTP %ld", a->status);
-    else if (words_language == WORDS_CHINESE || detail == NULL)
+    else if ((words_language == WORDS_CHINESE && !o->plain) || detail == NULL)
         print_body(a);
     else if (json_is_array(detail))
         print_violations(detail);
@@ -145,7 +145,7 @@ int client_refused(const struct client_options *o, const char *what, const char 
         fputs(WORDS("' does not exist\n", "' 不存在\n"), stdout);
     } else {
         printf("❌ %s: ", what);
-        print_refusal(a);
+        print_refusal(o, a);
         putchar('\n');
     }
     return 1;

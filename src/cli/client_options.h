@@ -40,6 +40,7 @@ struct client_options {
     const char *argument[2];
     const char *url, *key; /* with their defaults; key NULL: none */
     bool help, json, wait, follow, yes;
+    bool plain; /* a refusal is shown as words, never as the whole body */
     int wait_minutes;
     int tail; /* -1: everything */
     /* NULL: not given. */

@@ -6,6 +6,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "base/base64.h"
 #include "base/buf.h"
 #include "cli/client_internal.h"
+#include "cli/client_json.h"
 #include "cli/words.h"
 
 #define HEAD_MAX    (16u << 10) /* bytes of the answer to the upgrade */
@@ -167,9 +169,13 @@ static int check_head(const struct client_socket *s, const struct buf *head, str
 {
     if (strncmp(head->data, "HTTP/1.1 101 ", 13) == 0)
         return 0;
-    return err_set(e, ERR_INVALID, 0, "%.*s %.*s", (int)strcspn(head->data, "\r\n"), head->data,
-                   s->early.len < 150 ? (int)s->early.len : 150,
-                   s->early.data != NULL ? s->early.data : "");
+    json_t *body = json_loadb(s->early.data != NULL ? s->early.data : "", s->early.len, 0, NULL);
+    const char *detail = client_text_of(body, "detail");
+
+    err_set(e, ERR_INVALID, 0, "%.*s", *detail != '\0' ? 200 : (int)strcspn(head->data, "\r\n"),
+            *detail != '\0' ? detail : head->data);
+    json_decref(body);
+    return -1;
 }
 
 static int upgrade(struct client_socket *s, struct client *c, const char *path, struct err *e)

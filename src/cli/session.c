@@ -105,9 +105,11 @@ static const char help_chinese[] =
     "退出码: exec、run、shell 为程序自身的退出码（被信号 S 结束为 128 + S，超时为 124）；\n"
     "其余 0 成功，1 失败，2 命令行有误，130 被中断。\n";
 
-const char *session_kind(void)
+const char *session_kind(const struct client_answer *a)
 {
-    return WORDS("session", "会话");
+    const char *detail = client_text_of(a->json, "detail");
+
+    return strncmp(detail, "session '", 9) == 0 ? WORDS("session", "会话") : NULL;
 }
 
 int session_answer(struct client *c, const struct session_options *o,
@@ -131,7 +133,7 @@ int session_answer(struct client *c, const struct session_options *o,
     else if (ret->status == 204)
         status = 0;
     else
-        status = client_check(&o->common, what, session_kind(), ret);
+        status = client_check(&o->common, what, session_kind(ret), ret);
     free(path);
     return status;
 }

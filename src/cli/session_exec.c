@@ -118,7 +118,7 @@ int session_follow(struct client *c, const struct session_options *o, const char
         f.status = client_interrupted() ? STATUS_INTERRUPTED : client_fail_call(&o->common, &e);
     else if (a.status / 100 != 2)
         f.status =
-            client_refused(&o->common, WORDS("it cannot be run", "无法运行"), session_kind(), &a);
+            client_refused(&o->common, WORDS("it cannot be run", "无法运行"), session_kind(&a), &a);
     else if (!f.ended)
         f.status = client_fail(&o->common, NULL,
                                WORDS("the server ended the stream early", "服务器提前中断了输出"));
@@ -383,6 +383,15 @@ int session_kill(struct client *c, const struct session_options *o)
     return status;
 }
 
+/* With the NULs that it may have. */
+static int print_text(const json_t *object, const char *name, FILE *out)
+{
+    const json_t *text = json_object_get(object, name);
+    size_t len = json_string_length(text);
+
+    return len == 0 || fwrite(json_string_value(text), 1, len, out) == len ? 0 : -1;
+}
+
 int session_logs(struct client *c, const struct session_options *o)
 {
     char rest[96], *path;
@@ -405,7 +414,6 @@ int session_logs(struct client *c, const struct session_options *o)
         client_json_print(a.json);
         return 0;
     }
-    fputs(client_text_of(a.json, "stdout"), stdout);
-    fputs(client_text_of(a.json, "stderr"), stderr);
-    return 0;
+    status = print_text(a.json, "stdout", stdout) | print_text(a.json, "stderr", stderr);
+    return status == 0 ? 0 : 1;
 }

@@ -31,8 +31,9 @@ struct session_request {
 int session_answer(struct client *c, const struct session_options *o,
                    const struct session_request *r, const char *what, struct client_answer *ret);
 
-/* "session", for client_check. */
-const char *session_kind(void);
+/* For client_check: "session" where it is that which does not exist, NULL where it is something in
+ * it. */
+const char *session_kind(const struct client_answer *a);
 /* {"NAME": "VALUE", ...} of such words; NULL when out of memory or not UTF-8. */
 json_t *session_pairs(const char *const *list, size_t n);
 /* "?a=b&c=d" of pairs of name and value, a NULL for the last name; values that are NULL are left

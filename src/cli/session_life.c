@@ -78,6 +78,18 @@ static const char *icon(const char *state)
     return strcmp(state, "asleep") == 0 ? "💤" : "🔄";
 }
 
+/* As people call what the server calls `state`. */
+static const char *state_words(const char *state)
+{
+    if (strcmp(state, "asleep") == 0)
+        return WORDS("asleep", "休眠");
+    if (strcmp(state, "awake") == 0)
+        return WORDS("awake", "运行中");
+    if (strcmp(state, "waking") == 0)
+        return WORDS("waking", "唤醒中");
+    return strcmp(state, "falling asleep") == 0 ? WORDS("falling asleep", "正在休眠") : "?";
+}
+
 static void print_fact(const char *label, const char *text)
 {
     if (*text == '\0')
@@ -128,7 +140,7 @@ static void print_item(const json_t *one)
     format_quota((uint64_t)client_number_of(one, "size"), size);
     printf("   %s ", icon(state));
     client_text_print(client_text_of(one, "id"));
-    printf("  %s  %s  ", state, size);
+    printf("  %s  %s  ", state_words(state), size);
     client_text_print(client_text_of(one, "environment"));
     putchar(' ');
     client_time_print(client_text_of(one, "last_used"));
@@ -195,7 +207,7 @@ static void print_session(const json_t *one)
     printf("🔍 %s: ", WORDS("Session", "会话详情"));
     client_text_print(client_text_of(one, "id"));
     putchar('\n');
-    printf("   %s: %s %s\n", WORDS("State", "状态"), icon(state), state);
+    printf("   %s: %s %s\n", WORDS("State", "状态"), icon(state), state_words(state));
     print_fact(WORDS("   Environment", "   环境"), client_text_of(one, "environment"));
     puts(json_is_true(json_object_get(one, "ephemeral"))
              ? WORDS("   In memory: gone when the server stops", "   仅在内存中")

@@ -205,6 +205,7 @@ int session_options_parse(struct session_options *o, const struct session_comman
 
     *o = (struct session_options){.common.url = from_environment("DUNLIN_URL", URL_DEFAULT),
                                   .common.key = from_environment("DUNLIN_API_KEY", NULL),
+                                  .common.plain = true,
                                   .words = argv + 1};
     words_by_locale();
     while (i < argc) {
