@@ -100,6 +100,36 @@ def test_who_reads_the_end_after_the_session_has_gone_is_told_it(server):
     assert server.health() == 200
 
 
+def test_a_process_whose_sandbox_ended_is_not_told_as_a_success(server):
+    """R48"""
+    with session(server.client(), size="8M") as one:
+        snapshot = one.post("/snapshots")["id"]
+        process = one.background("sleep 100")
+        assert one.post("/restore", snapshot=snapshot).status == 200
+        told = one.get(f"/processes/{process}").body
+        assert not told["running"] and told["signal"] == "SIGKILL" and told["exit_code"] == -9
+        one.client.request("DELETE", f"/v1/snapshots/{snapshot}")
+
+
+def test_many_changes_of_one_workspace_at_once_all_come_to_something(server):
+    """Snapshots, forks and growth wait for each other; none is refused for want of patience."""
+    client = server.client()
+    with session(client, size="8M") as one:
+        one.write("f", b"x" * 100_000)
+        jobs = [lambda: server.client().post({}, path=one.path + "/snapshots"),
+                lambda: server.client().post({}, path=one.path + "/fork"),
+                lambda: server.client().request("PATCH", one.path, json={"size": "16M"})] * 3
+        answers = together(jobs)
+        assert {a.status for a in answers} <= {200, 201}, [a.text for a in answers]
+        forks = [a["id"] for a in answers if a.status == 201 and "environment" in a.body]
+        for fork in forks:
+            path = f"/v1/sessions/{fork}"
+            assert client.get(path + "/stat", params={"path": "f"})["size"] == 100_000
+            assert client.request("DELETE", path).status == 204
+        for snapshot in one.get("/snapshots")["snapshots"]:
+            assert client.request("DELETE", f"/v1/snapshots/{snapshot['id']}").status == 204
+
+
 def test_two_who_create_one_id_at_once_get_one_session(server):
     name = unique_name("s")
     answers = together([lambda: server.client().post({"id": name}, path="/v1/sessions")] * 8)

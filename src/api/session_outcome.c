@@ -38,10 +38,10 @@ static int number_of_digits(const char *text)
 
 int signal_number(const char *text)
 {
-    if (*text >= '0' && *text <= '9')
-        return number_of_digits(text);
     if (strncasecmp(text, "SIG", 3) == 0)
         text += 3;
+    if (*text >= '0' && *text <= '9')
+        return number_of_digits(text); /* as signal_name() says one without a name */
     for (int i = 1; i <= SIGRTMAX; i++) {
         const char *known = sigabbrev_np(i);
         if (known && strcasecmp(known, text) == 0)

@@ -79,6 +79,7 @@ void process_lost(struct process *p)
 {
     if (!p->has_ended) {
         p->result.lost = true;
+        p->result.signal = SIGKILL; /* as everything in a sandbox that ends */
         p->result.wall_us = clock_now_us() - p->begun_us;
     }
     finish(p);

@@ -36,7 +36,7 @@ struct process_result {
     int exit_code;     /* when signal == 0 */
     int signal;        /* that ended it */
     bool timed_out;
-    bool lost; /* the sandbox ended beneath it (delete, sleep, out of memory, a crash) */
+    bool lost; /* the sandbox ended beneath it (delete, sleep, out of memory, a crash): SIGKILL */
     bool warm;
     uint64_t wall_us, cpu_us, memory_peak;
 };
