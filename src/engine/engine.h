@@ -42,5 +42,9 @@ struct run *engine_run(struct engine *en, struct run_spec *spec, const struct ru
 /* Ends the run as fast as possible; on_done follows (RUN_CANCELLED).  The run must not have been
  * done yet. */
 void run_cancel(struct run *run);
+/* No more of its stdout is read until it is told so again: what it prints fills its pipe, and it
+ * waits.  Its deadline does not.  When it ends all the same, what is in the pipe is handed over.
+ * For who hears its output, from the first of it until on_done. */
+void run_pause(struct run *run, bool paused);
 
 void engine_health(struct engine *en, struct engine_health *ret);

@@ -78,7 +78,8 @@ struct run {
     uint32_t attempts;
     bool waits_for_start;    /* the job is sent when limits and network are in force */
     uint64_t sampled_us;     /* when counters were read ahead of the verdict, 0: not */
-    unsigned closed_outputs; /* of stdout and stderr */
+    unsigned closed_outputs; /* bits by channel: of stdout and stderr */
+    bool is_paused;          /* its stdout is not read */
     bool usage_asked, usage_known;
     bool cancelled;
     bool finished;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/limits.h"
 #include "base/test_support.h"
 #include "engine/nest_test_support.h"
@@ -144,22 +145,119 @@ static void a_run_does_not_wait_long_for_an_interpreter(void **state)
     assert_true(has_job(x, slot));
 }
 
+static struct run_spec *program_spec(bool is_stream)
+{
+    struct run_spec *spec = run_spec_create();
+
+    spec->program = calloc(1, sizeof *spec->program);
+    spec->program[0] = strdup("/opt/dunlin/build/setup");
+    spec->nprogram = 1;
+    spec->is_stream = is_stream;
+    return spec;
+}
+
 static void fresh_runs_and_our_own_programs_start_cold(void **state)
 {
     struct fixture *x = *state;
     struct nest *nest = open_up(x, true, 0);
-    struct run_spec *fresh = run_spec_create(), *program = run_spec_create();
+    struct run_spec *fresh = run_spec_create();
 
     fresh->fresh = true;
     start(x, fresh, nest);
     reply_start(x, make_box(x, 1, SPAWN_COLD));
-    program->program = calloc(1, sizeof *program->program);
-    program->program[0] = strdup("/opt/dunlin/build/setup");
-    program->nprogram = 1;
-    start(x, program, nest);
+    start(x, program_spec(false), nest);
     reply_start(x, make_box(x, 1, SPAWN_COLD));
     start(x, run_spec_create(), nest);
     reply_start(x, make_box(x, 1, SPAWN_WARM));
+}
+
+/* Writes until the engine takes no more, or `len` bytes; how many it was. */
+static size_t print(struct fixture *x, uint32_t slot, size_t len)
+{
+    static const char bytes[64 << 10];
+    size_t done = 0;
+    ssize_t n;
+
+    fd_set_nonblock(x->boxes[slot].out, NULL);
+    while (done < len) {
+        n = write(x->boxes[slot].out, bytes, len - done < sizeof bytes ? len - done : sizeof bytes);
+        if (n < 0 && x->started[0].run == NULL)
+            break;
+        done += n > 0 ? (size_t)n : 0;
+        uv_run(&x->loop, UV_RUN_NOWAIT);
+    }
+    return done;
+}
+
+static void a_stream_has_no_end_but_that_of_another_program(void **state)
+{
+    struct fixture *x = *state;
+    uint32_t slot;
+
+    start(x, program_spec(true), open_up(x, false, 0));
+    reply_start(x, slot = make_box(x, 1, SPAWN_COLD));
+    assert_true(has_job(x, slot));
+    assert_int_equal(print(x, slot, 80 << 20), 80 << 20);
+    turn(x);
+    assert_int_equal(x->noutput, 80 << 20);
+    end_run(x, slot);
+    assert_int_equal(x->outcomes[0], RUN_EXITED);
+}
+
+static void other_programs_are_ended_when_they_print_too_much(void **state)
+{
+    struct fixture *x = *state;
+    uint32_t slot;
+
+    start(x, program_spec(false), open_up(x, false, 0));
+    reply_start(x, slot = make_box(x, 1, SPAWN_COLD));
+    assert_true(has_job(x, slot));
+    assert_true(print(x, slot, 80 << 20) < 80 << 20);
+    turn(x);
+    assert_int_equal(x->outcomes[0], RUN_SIGNALED);
+}
+
+static void a_stream_waits_for_who_reads_it(void **state)
+{
+    struct fixture *x = *state;
+    uint32_t slot;
+
+    start(x, program_spec(true), open_up(x, false, 0));
+    reply_start(x, slot = make_box(x, 1, SPAWN_COLD));
+    assert_true(has_job(x, slot));
+    assert_int_equal(write(x->boxes[slot].out, "one", 3), 3);
+    turn(x);
+    assert_int_equal(x->noutput, 3);
+    run_pause(x->started[0].run, true);
+    assert_int_equal(write(x->boxes[slot].out, "more", 4), 4);
+    turn(x);
+    assert_int_equal(x->noutput, 3);
+    run_pause(x->started[0].run, false);
+    turn(x);
+    assert_int_equal(x->noutput, 7);
+    /* What it has printed is not lost when it ends meanwhile. */
+    run_pause(x->started[0].run, true);
+    assert_int_equal(write(x->boxes[slot].out, "last", 4), 4);
+    end_run(x, slot);
+    assert_int_equal(x->noutput, 11);
+}
+
+static void a_stream_that_is_over_can_be_paused(void **state)
+{
+    struct fixture *x = *state;
+    uint32_t slot;
+
+    start(x, program_spec(true), open_up(x, false, 0));
+    reply_start(x, slot = make_box(x, 1, SPAWN_COLD));
+    assert_true(has_job(x, slot));
+    fd_close(&x->boxes[slot].out);
+    turn(x);
+    run_pause(x->started[0].run, true);
+    run_pause(x->started[0].run, false);
+    turn(x);
+    hear_nothing(x); /* its counters are not asked for as if both outputs had been closed */
+    end_run(x, slot);
+    assert_int_equal(x->outcomes[0], RUN_EXITED);
 }
 
 static void closing_lets_runs_finish(void **state)
@@ -384,6 +482,10 @@ int main(void)
         TEST(an_interpreter_that_always_fails_is_not_waited_for),
         TEST(a_run_does_not_wait_long_for_an_interpreter),
         TEST(fresh_runs_and_our_own_programs_start_cold),
+        TEST(a_stream_has_no_end_but_that_of_another_program),
+        TEST(other_programs_are_ended_when_they_print_too_much),
+        TEST(a_stream_waits_for_who_reads_it),
+        TEST(a_stream_that_is_over_can_be_paused),
         TEST(closing_lets_runs_finish),
         TEST(slots_are_given_back_before_their_nest),
         TEST(closing_may_end_runs_at_once),

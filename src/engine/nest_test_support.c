@@ -202,6 +202,14 @@ void reply_start(struct fixture *x, uint32_t slot)
 
 /* -- the owner --------------------------------------------------------------------------------- */
 
+static void on_output(void *data, int stream, const char *bytes, size_t len)
+{
+    struct started *s = data;
+
+    if (stream == 1)
+        s->x->noutput += len;
+}
+
 static void on_done(void *data, struct run_result *result)
 {
     struct started *s = data;
@@ -221,7 +229,7 @@ static void on_done(void *data, struct run_result *result)
 void start(struct fixture *x, struct run_spec *spec, struct nest *nest)
 {
     struct started *s = &x->started[x->nstarted++];
-    struct run_events events = {.on_done = on_done, .data = s};
+    struct run_events events = {.on_output = on_output, .on_done = on_done, .data = s};
 
     spec->nest = nest;
     spec->timeout_ms = 5000;

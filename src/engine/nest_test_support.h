@@ -29,6 +29,7 @@ struct fixture {
         struct fixture *x;
         struct run *run; /* NULL: done */
     } started[RUNS_MAX];
+    size_t noutput; /* bytes of stdout of all */
     int nstarted, nresults, nfailed, nclosed, nlayers;
     enum run_outcome outcomes[RUNS_MAX];
     char messages[RUNS_MAX][240];

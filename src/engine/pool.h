@@ -64,6 +64,8 @@ struct sandbox *sandbox_open(struct pool *p);
 void sandbox_close(struct sandbox *sb);
 /* Starts to watch stdout and stderr for its run. */
 void sandbox_watch_output(struct sandbox *sb);
+/* Of one of the two only. */
+void sandbox_watch_channel(struct sandbox *sb, int channel, bool watched);
 /* Nobody needs stdout and stderr. */
 void sandbox_close_output(struct sandbox *sb);
 /* Watches the control socket, for room to write as well. */

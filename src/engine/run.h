@@ -1,5 +1,4 @@
-/* run: what one run is given and what comes of it.  Plain data, shared by api, service and engine.
- */
+/* run: what one run is given and what comes of it.  Plain data of api, service and engine. */
 #pragma once
 
 #include <stdbool.h>
@@ -63,6 +62,7 @@ struct run_spec {
                               NULL): argv of at least 1 string, found on PATH; its output goes to
                               on_output and is not kept; NULL otherwise */
     size_t nprogram;
+    bool is_stream; /* the program's output may be of any size; who takes it may run_pause() */
     size_t max_file_size; /* bytes; larger outputs are skipped and reported */
     char *arena;          /* memory that data pointers above may point into, or NULL */
     size_t arena_len;

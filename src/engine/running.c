@@ -22,7 +22,8 @@
 #define COLLECT_MS    10000 /* for the files of a run that has ended */
 #define JOB_OUTPUT    8192 /* bytes read at once from a job of ours, which may be all short lines */
 #define DISCARD_MAX   (64ull << 20) /* output beyond its limit that a run may still waste */
-#define ATTEMPTS_MAX  3             /* sandboxes that may be lost before the job was handed over */
+#define BOTH_OUTPUTS  (1u << CHANNEL_OUT | 1u << CHANNEL_ERR)
+#define ATTEMPTS_MAX  3 /* sandboxes that may be lost before the job was handed over */
 #define NAMESPACES    "user,pid,mount,net,ipc,uts,cgroup"
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -114,8 +115,9 @@ static void on_overdue(uv_timer_t *timer);
 /* A program that ends closes its output just before its memory is taken down. */
 static void on_closed_output(struct run *run, int channel)
 {
-    uv_poll_stop(&run->sandbox->polls[channel]);
-    if (++run->closed_outputs == 2 && run->sandbox->reader.phase < READER_ENDED)
+    sandbox_watch_channel(run->sandbox, channel, false);
+    run->closed_outputs |= 1u << channel;
+    if (run->closed_outputs == BOTH_OUTPUTS && run->sandbox->reader.phase < READER_ENDED)
         sample_usage(run);
 }
 
@@ -123,7 +125,8 @@ static void on_closed_output(struct run *run, int channel)
 static bool read_output(struct run *run, int channel)
 {
     struct engine *en = run->engine;
-    size_t cap = run->spec->program != NULL ? JOB_OUTPUT : sizeof en->input, kept;
+    const struct run_spec *spec = run->spec;
+    size_t cap = spec->program != NULL && !spec->is_stream ? JOB_OUTPUT : sizeof en->input, kept;
     ssize_t n = read(run->sandbox->fds[channel], en->input, cap);
 
     if (n < 0 && errno == EINTR)
@@ -135,10 +138,12 @@ static bool read_output(struct run *run, int channel)
     }
     /* What a job of ours prints is for whoever started it, as it comes, and nothing of it is kept.
      */
-    if (run->spec->program != NULL)
-        run->discarded += (kept = (size_t)n);
+    if (spec->program != NULL)
+        kept = (size_t)n;
     else
         kept = keep_output(run, channel, en->input, (size_t)n);
+    if (spec->program != NULL && !spec->is_stream)
+        run->discarded += kept;
     if (kept > 0 && run->events.on_output != NULL)
         run->events.on_output(run->events.data, channel, en->input, kept);
     return (size_t)n == cap;
@@ -535,4 +540,13 @@ void run_cancel(struct run *run)
     if (run->sandbox == NULL && run->taker.pool != NULL)
         pool_leave(run->taker.pool, &run->taker);
     uv_timer_start(&run->timer, on_deferred, 0, 0);
+}
+
+void run_pause(struct run *run, bool paused)
+{
+    if (run->finished || run->sandbox == NULL || run->is_paused == paused)
+        return;
+    run->is_paused = paused;
+    if ((run->closed_outputs & 1u << CHANNEL_OUT) == 0)
+        sandbox_watch_channel(run->sandbox, CHANNEL_OUT, !paused);
 }

@@ -124,8 +124,16 @@ static void on_output(uv_poll_t *poll, int status, int events)
 
 void sandbox_watch_output(struct sandbox *sb)
 {
-    uv_poll_start(&sb->polls[CHANNEL_OUT], UV_READABLE, on_output);
-    uv_poll_start(&sb->polls[CHANNEL_ERR], UV_READABLE, on_output);
+    sandbox_watch_channel(sb, CHANNEL_OUT, true);
+    sandbox_watch_channel(sb, CHANNEL_ERR, true);
+}
+
+void sandbox_watch_channel(struct sandbox *sb, int channel, bool watched)
+{
+    if (watched)
+        uv_poll_start(&sb->polls[channel], UV_READABLE, on_output);
+    else
+        uv_poll_stop(&sb->polls[channel]);
 }
 
 void sandbox_watch_control(struct sandbox *sb, bool writable)
