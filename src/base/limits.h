@@ -73,3 +73,5 @@
 #define LIMIT_SESSION_LABELS    (4u << 10)   /* bytes of the labels of a session, as JSON */
 #define LIMIT_SESSION_ENV       (32u << 10)  /* bytes of its variables, as JSON */
 #define LIMIT_SNAPSHOTS         64           /* of one session */
+#define LIMIT_FETCHES           16           /* files that are being fetched, in the whole server */
+#define LIMIT_FETCH_ITEMS       100          /* of one request */
