@@ -4,9 +4,10 @@ The job is JSON on stdin: {"url", "headers" {name: value}, "hosts" [patterns], "
 may be private], "max_bytes", "seconds"} or, instead of "url", "efast" {"url", "token", "docid",
 "savename", "rev"}: a document of an AISHU store, whose place is asked for first.
 
-Written to stdout: one line of JSON {"status", "size" or null}, then pieces of the body, each behind
-its length (4 bytes, big-endian), a length of 0, and one line of JSON: {"error": null or text}.  When
-no body comes, the first line is {"error": text}.  What is in the network is hostile: hosts and
+Written to stdout: one line of JSON {"status", "size" or null, of a document "document" {"name",
+"rev"}}, then pieces of the body, each behind its length (4 bytes, big-endian), a length of 0, and
+one line of JSON: {"error": null or text}.  When no body comes, the first line is {"error": text,
+"status" or null}.  What is in the network is hostile: hosts and
 addresses are checked here, on every redirect anew, for the sake of clear words; that nothing private
 is ever reached is the packet filter's doing, outside this sandbox.
 """
@@ -22,13 +23,18 @@ from urllib.parse import urljoin, urlsplit
 PIECE = 256 << 10
 REDIRECTS_MAX = 5
 ANSWER_MAX = 64 << 10  # bytes of what a document store says
+TOLD_MAX = 500  # characters of an error: its line stays within what the server reads
 CONNECT_SECONDS = 10
 EFAST_PATH = "/api/efast/v1/file/osdownload/"
 UNWANTED = {"host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding"}
 
 
 class FetchError(Exception):
-    """Why there is no file, in words for the client."""
+    """Why there is no file, in words for the client; and the status of the answer, if there was one."""
+
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status
 
 
 def host_is_allowed(host, patterns):
@@ -51,9 +57,9 @@ def address_is_allowed(address, networks):
 
 
 def resolve(host, port, job):
-    """The first address of a host, when every address of it may be reached.
+    """The addresses of a host, when every one of them may be reached.
 
-    The connection then goes to this very address, so that a second answer of the name server changes
+    The connection then goes to one of these, so that a second answer of the name server changes
     nothing.
     """
     try:
@@ -65,7 +71,18 @@ def resolve(host, port, job):
     for address in addresses:
         if not address_is_allowed(address, networks):
             raise FetchError("%s has the address %s, which is private or reserved" % (host, address))
-    return addresses[0]
+    return list(dict.fromkeys(addresses))
+
+
+def dial(addresses, port, deadline):
+    """A connected socket to the first of these that answers."""
+    for last, address in enumerate(addresses, 1 - len(addresses)):
+        left = max(0.1, min(CONNECT_SECONDS, deadline - time.monotonic()))
+        try:
+            return socket.create_connection((address, port), left)
+        except OSError:
+            if last == 0:
+                raise
 
 
 def connect(parts, job, deadline):
@@ -74,13 +91,13 @@ def connect(parts, job, deadline):
     host, port = parts.hostname, parts.port or (443 if secure else 80)
     if not host_is_allowed(host, job["hosts"]):
         raise FetchError("the host %s is not among those that may be fetched from (FETCH_HOSTS)" % host)
-    address = resolve(host, port, job)
+    addresses = resolve(host, port, job)
     left = max(0.1, min(CONNECT_SECONDS, deadline - time.monotonic()))
     if secure:
         made = http.client.HTTPSConnection(host, port, timeout=left, context=ssl.create_default_context())
     else:
         made = http.client.HTTPConnection(host, port, timeout=left)
-    made._create_connection = lambda _, *rest: socket.create_connection((address, port), *rest)
+    made._create_connection = lambda *_: dial(addresses, port, deadline)
     made.connect()
     made.sock.settimeout(max(0.1, deadline - time.monotonic()))
     return made
@@ -105,9 +122,12 @@ def ask(method, url, headers, job, deadline, body=None):
     parts = check_url(url)
     made = connect(parts, job, deadline)
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-    made.request(method, target.encode("ascii", "replace").decode() if target.isascii() else
-                 "".join(c if c.isascii() else "".join("%%%02X" % b for b in c.encode()) for c in target),
-                 body, {"User-Agent": "dunlin", "Accept-Encoding": "identity", **headers})
+    target = "".join(c if c.isascii() else "".join("%%%02X" % b for b in c.encode()) for c in target)
+    try:
+        made.request(method, target, body,
+                     {"User-Agent": "dunlin", "Accept-Encoding": "identity", **headers})
+    except ValueError:  # its words would show the header, which may be a secret
+        raise FetchError("a header cannot be sent: its name or value is not allowed") from None
     return made, made.getresponse()
 
 
@@ -117,9 +137,9 @@ def usable_headers(headers):
 
 
 def open_url(url, headers, job, deadline):
-    """The answer (200) to a GET, redirects followed.
+    """The answer to a GET, redirects followed.
 
-    Headers that carry secrets do not go to another origin.
+    What the client set itself may be secret, whatever it is called, and does not go to another origin.
     """
     headers = usable_headers(headers)
     for _ in range(REDIRECTS_MAX + 1):
@@ -131,14 +151,13 @@ def open_url(url, headers, job, deadline):
         if old.scheme == "https" and new.scheme == "http":
             raise FetchError("%s redirects from https to http" % old.hostname)
         if (old.scheme, old.netloc) != (new.scheme, new.netloc):
-            headers = {n: v for n, v in headers.items()
-                       if n.lower() not in ("authorization", "cookie", "proxy-authorization")}
+            headers = {}
         url = there
     raise FetchError("more than %d redirects" % REDIRECTS_MAX)
 
 
 def open_document(job, deadline):
-    """The answer to the second step of a document store: where it says that the document is."""
+    """A document: the answer from where its store says it is, and what the store says of it."""
     wanted = job["efast"]
     headers = {"Content-Type": "application/json"}
     if wanted.get("token"):
@@ -147,16 +166,19 @@ def open_document(job, deadline):
     _, answer = ask("POST", wanted["url"].rstrip("/") + EFAST_PATH, headers, job, deadline, body)
     text = answer.read(ANSWER_MAX)
     if answer.status != 200:
-        raise FetchError("the document store answers %d: %s" % (answer.status, words(text)))
+        raise FetchError("the document store answers %d: %s" % (answer.status, words(text)),
+                         answer.status)
     try:
-        request = json.loads(text)["authrequest"]
+        facts = json.loads(text)
+        request = facts["authrequest"]
         method, url, lines = request[0], request[1], request[2:]
     except (ValueError, KeyError, IndexError, TypeError):
         raise FetchError("the document store gives no authrequest") from None
     if len(request) < 4 or method.upper() != "GET" or not all(isinstance(x, str) for x in request):
         raise FetchError("the document store gives an authrequest that cannot be used")
     given = dict(line.split(": ", 1) for line in lines if ": " in line)
-    return open_url(url, given, job, deadline)
+    about = {key: str(facts.get(key) or "")[:200] for key in ("name", "rev")}
+    return open_url(url, given, job, deadline), about
 
 
 def words(text):
@@ -191,19 +213,23 @@ def pass_on(answer, job, deadline, out):
 def fetch(job, out):
     """Does the job."""
     deadline = time.monotonic() + job["seconds"]
-    answer = (open_document(job, deadline) if job.get("efast")
-              else open_url(job["url"], job.get("headers") or {}, job, deadline))
+    about = {}
+    if job.get("efast"):
+        answer, about["document"] = open_document(job, deadline)
+    else:
+        answer = open_url(job["url"], job.get("headers") or {}, job, deadline)
     if answer.status != 200:
-        raise FetchError("%d %s: %s" % (answer.status, answer.reason, words(answer.read(ANSWER_MAX))))
+        raise FetchError("%d %s: %s" % (answer.status, answer.reason, words(answer.read(ANSWER_MAX))),
+                         answer.status)
     if (answer.length or 0) > job["max_bytes"]:
-        raise FetchError("larger than %d bytes (FETCH_MAX_SIZE)" % job["max_bytes"])
-    say(out, status=answer.status, size=answer.length)
+        raise FetchError("larger than %d bytes (FETCH_MAX_SIZE)" % job["max_bytes"], answer.status)
+    say(out, status=answer.status, size=answer.length, **about)
     try:
         error = pass_on(answer, job, deadline, out)
     except (OSError, http.client.HTTPException) as problem:
         error = told(problem)
     out.write(bytes(4))
-    say(out, error=error)
+    say(out, error=error and error[:TOLD_MAX])
 
 
 def told(problem):
@@ -212,6 +238,8 @@ def told(problem):
         return "the certificate is not valid: %s" % problem.verify_message
     if isinstance(problem, TimeoutError):
         return "no answer in time"
+    if isinstance(problem, http.client.IncompleteRead):
+        return "cut off"
     return str(problem) or type(problem).__name__
 
 
@@ -221,9 +249,9 @@ def main():
     try:
         fetch(json.load(sys.stdin), out)
     except FetchError as problem:
-        say(out, error=str(problem))
+        say(out, error=str(problem)[:TOLD_MAX], status=problem.status)
     except (OSError, http.client.HTTPException, UnicodeError, ValueError) as problem:
-        say(out, error=told(problem))
+        say(out, error=told(problem)[:TOLD_MAX])
 
 
 if __name__ == "__main__":
