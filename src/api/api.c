@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "service/execute.h"
+#include "service/fetch.h"
 #include "service/memory.h"
 
 static int create_execute(struct api *api, const struct settings *s, struct err *e)
@@ -31,7 +32,10 @@ static int create_execute(struct api *api, const struct settings *s, struct err 
                   LOG_INT("memory_mb", api->rules.usual.memory_mb),
                   LOG_STR("reason", "MEMORY_LIMIT is more than all runs share (MEMORY_BUDGET)"));
     api->execute = execute_service_create(&config, e);
-    return api->execute ? 0 : -1;
+    if (!api->execute)
+        return -1;
+    api->fetch = fetch_service_create(api->engine, s);
+    return api->fetch ? 0 : err_set(e, ERR_INTERNAL, 0, "out of memory");
 }
 
 static int create_parts(struct api *api, const struct settings *s, const char *web_dir,
@@ -82,6 +86,7 @@ void api_destroy(struct api *api)
     if (!api)
         return;
     execute_service_destroy(api->execute);
+    fetch_service_destroy(api->fetch);
     docs_destroy(api->docs);
     se_text_destroy(api->text);
     keys_destroy(api->keys);

@@ -12,6 +12,7 @@ struct docs;
 struct engine;
 struct environment_service;
 struct execute_service;
+struct fetch_service;
 struct http_request;
 struct keys;
 struct se_text;
@@ -24,6 +25,7 @@ struct api {
     struct execute_service *execute;
     struct environment_service *environments;
     struct session_service *sessions;
+    struct fetch_service *fetch;
     struct keys *keys;
     struct docs *docs;
     struct request_rules rules;
@@ -100,4 +102,4 @@ api_handler session_list_get, session_stat_get, session_search_get, session_watc
 api_handler session_mkdir_post, session_move_post, session_copy_post, session_chmod_post;
 api_handler session_remove_post, session_tar_get, session_tar_put;
 api_handler session_snapshots_post, session_snapshots_get, session_restore_post;
-api_handler session_fork_post, snapshots_get, snapshot_delete_one;
+api_handler session_fork_post, session_fetch_post, snapshots_get, snapshot_delete_one;

@@ -79,6 +79,7 @@ const struct route api_routes[] = {
     {"GET", "/v1/sessions/{id}/snapshots", session_snapshots_get, 0},
     {"POST", "/v1/sessions/{id}/restore", session_restore_post, 0},
     {"POST", "/v1/sessions/{id}/fork", session_fork_post, ROUTE_SCRIPT},
+    {"POST", "/v1/sessions/{id}/fetch", session_fetch_post, ROUTE_BODY},
     {"GET", "/v1/snapshots", snapshots_get, 0},
     {"DELETE", "/v1/snapshots/{id}", snapshot_delete_one, 0},
     {0},
