@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/settings.h"
+#include "engine/nest.h"
 #include "engine/run.h"
-#include "wire/spawn.h"
 
 #define MEMORY_MB 96
 #define PROCESSES 16
