@@ -23,21 +23,6 @@ static void refuse(struct fetch_request *q, size_t i, const char *words)
                   json_pack("{s:{}}", "error"), "Value error, %s", words);
 }
 
-/* A string of at most `max` bytes without NUL, terminated; NULL: it is none. */
-static const char *read_text(struct fetch_request *q, const json_t *value, size_t max)
-{
-    bool is_lifted;
-    struct json_slice s;
-    if (!json_is_string(value))
-        return NULL;
-    s = json_lift_string(&q->body.lift, value, &is_lifted);
-    if (s.len > max || memchr(s.data, '\0', s.len))
-        return NULL;
-    if (is_lifted)
-        s.data[s.len] = '\0'; /* at most the closing quote is there */
-    return s.data;
-}
-
 /* -- names -- */
 
 static int hex(char c)
@@ -120,7 +105,7 @@ static void decode_headers(struct fetch_request *q, size_t i, json_t *headers)
     q->body.out_of_memory |= !list;
     json_object_foreach(headers, name, value)
     {
-        const char *text = read_text(q, value, VALUE_MAX);
+        const char *text = json_body_text_of(&q->body, value, VALUE_MAX);
         if (!list || !is_token(name) || !is_value(text)) {
             refuse(q, i, "headers must be names and values as HTTP has them, of ASCII");
             return;
@@ -139,7 +124,7 @@ static void decode_path(struct fetch_request *q, size_t i, const json_t *value)
         q->body.out_of_memory |= !item->path;
         return;
     }
-    item->path = read_text(q, value, PATH_BYTES);
+    item->path = json_body_text_of(&q->body, value, PATH_BYTES);
     fault = item->path ? session_path_fault(item->path) : "path must be a string";
     if (!fault && !*item->path)
         fault = "path must not be empty";
@@ -149,7 +134,7 @@ static void decode_path(struct fetch_request *q, size_t i, const json_t *value)
 
 static void decode_item(struct fetch_request *q, size_t i, const json_t *one)
 {
-    q->items[i].url = read_text(q, json_object_get(one, "url"), URL_MAX);
+    q->items[i].url = json_body_text_of(&q->body, json_object_get(one, "url"), URL_MAX);
     if (!q->items[i].url || !*q->items[i].url) {
         refuse(q, i, "url must be a string of 1 to 8000 bytes");
         return;

@@ -91,6 +91,7 @@ api_handler images_get, image_delete, images_gc_post, images_import_post;
 api_handler se_healthy_get, se_session_post, se_session_delete, se_workspaces_get, se_status_get;
 api_handler se_cleanup_post, se_create_post, se_upload_post, se_download_get, se_preview_get;
 api_handler se_files_get, se_files_redirect, se_readfile_get, se_execute_post, se_code_post;
+api_handler se_efast_post;
 api_handler se_handler_post;
 api_handler sessions_post, sessions_get, session_get, session_patch, session_delete_one;
 api_handler session_sleep_post, session_usage_get, session_exec_post, session_run_post;

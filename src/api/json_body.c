@@ -130,6 +130,19 @@ void json_body_text(struct json_body *b, const char *name, size_t max, const cha
         *ret = text;
 }
 
+const char *json_body_text_of(const struct json_body *b, const json_t *value, size_t max)
+{
+    bool is_lifted;
+    if (!json_is_string(value))
+        return NULL;
+    struct json_slice s = json_lift_string(&b->lift, value, &is_lifted);
+    if (s.len > max || memchr(s.data, '\0', s.len))
+        return NULL;
+    if (is_lifted)
+        s.data[s.len] = '\0'; /* at most the closing quote is there */
+    return s.data;
+}
+
 void json_body_bool(struct json_body *b, const char *name, bool *ret)
 {
     const json_t *value = member(b, name);

@@ -36,6 +36,8 @@ void json_body_refuse(struct json_body *b, const char *name, const char *words);
 void json_body_text(struct json_body *b, const char *name, size_t max, const char **ret);
 /* The same, of any bytes. */
 void json_body_bytes(struct json_body *b, const char *name, size_t max, struct json_slice *ret);
+/* Of any string of the body: NULL when it is none, is too long or holds a NUL. */
+const char *json_body_text_of(const struct json_body *b, const json_t *value, size_t max);
 void json_body_bool(struct json_body *b, const char *name, bool *ret);
 void json_body_int(struct json_body *b, const char *name, struct int_range range, int64_t *ret);
 /* Seconds, with fractions, as milliseconds: more than 0 and at most max_s. */

@@ -40,6 +40,7 @@ const struct route api_routes[] = {
     {"GET", "/workspace/se/readfile/{id}/{path}", se_readfile_get, ROUTE_TREE},
     {"POST", "/workspace/se/execute/{id}", se_execute_post, ROUTE_BODY},
     {"POST", "/workspace/se/execute_code/{id}", se_code_post, ROUTE_BODY},
+    {"POST", "/workspace/se/download_from_efast/{id}", se_efast_post, ROUTE_BODY},
     {"POST", "/workspace/se/cleanup-all", se_cleanup_post, 0},
     {"POST", "/workspace/se/v2/execute_code", se_handler_post, ROUTE_BODY},
     {"POST", "/v1/sessions", sessions_post, ROUTE_SCRIPT},

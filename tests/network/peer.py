@@ -103,13 +103,15 @@ def serve(*ports, address=None):
     return "ok"
 
 
-def serve_names(here, address):
-    """A name server (RFC 1035) at `here` that knows one address, and it is that of every name."""
+def serve_names(here, address, private=None):
+    """A name server (RFC 1035) at `here` that knows one address, and it is that of every name; but
+    those that begin with "private" have the other one, if it is given."""
     def work(server):
         while True:
             asked, sender = server.recvfrom(512)
             question = asked[12:asked.index(b"\0", 12) + 5]
-            record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(address)
+            told = private if private and question[1:8] == b"private" else address
+            record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(told)
             is_ipv4 = question[-4:-2] == b"\0\1"
             head = asked[:2] + struct.pack("!5H", 0x8180, 1, int(is_ipv4), 0, 0)
             server.sendto(head + question + record * is_ipv4, sender)
