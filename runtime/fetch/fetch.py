@@ -172,7 +172,7 @@ def open_document(job, deadline):
         facts = json.loads(text)
         request = facts["authrequest"]
         method, url, lines = request[0], request[1], request[2:]
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         raise FetchError("the document store gives no authrequest") from None
     if len(request) < 4 or method.upper() != "GET" or not all(isinstance(x, str) for x in request):
         raise FetchError("the document store gives an authrequest that cannot be used")
