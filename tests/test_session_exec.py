@@ -20,6 +20,16 @@ def test_a_command_is_shell_text_or_an_argv(one):
     assert answer["stdout"] == "a b|$HOME|;||"
 
 
+@pytest.mark.parametrize("line", [
+    "/usr/bin/printenv PWD _ SHLVL X OLDPWD", "cat 'a $b'", "cat missing", "no-such-program x",
+    "/tmp", "./script", "./no-exec", "sh -c 'kill -9 $$'", "echo a  b '' c"])
+def test_a_line_without_shell_words_does_as_in_a_shell(one, line):
+    one.shell("mkdir -p plain; cd plain; echo in > 'a $b'; cp 'a $b' no-exec; echo 'echo $0 $X' > "
+              "script; chmod +x script")
+    told = [one.exec(text, cwd="plain", env={"X": "1 2"}) for text in (line, line + " ;")]
+    assert len({(a["stdout"], a["stderr"], a["exit_code"], a["signal"]) for a in told}) == 1, told
+
+
 def test_an_answer_has_all_its_members(one):
     answer = one.exec("echo out; echo err >&2; exit 3")
     assert answer["stdout"] == "out\n" and answer["stderr"] == "err\n"

@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "enter/confine.h"
+#include "init/line.h"
 #include "init/lookup.h"
 #include "init/session_state.h"
 
@@ -123,6 +124,8 @@ static _Noreturn void become(const struct keeper_job *job, int report)
         give_up(report, -r, "write ", job->script);
     if (job->cwd[0] != '\0' && chdir(job->cwd) < 0)
         give_up(report, errno, "directory ", job->cwd);
+    if (!job->terminal)
+        line_execute(job->argv, job->envp);
     r = lookup_execute(job->argv, job->envp);
     give_up(report, -r, "", job->argv[0]);
 }
