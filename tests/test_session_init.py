@@ -526,6 +526,39 @@ def test_init_has_what_it_needs_and_keepers_have_nothing(session):
     assert opened == ["1"], "a keeper holds its socket only"
 
 
+def waiting_keeper(session):
+    """The pid of the keeper that was made ahead, once it is there, and its status."""
+    init = session.init_pid()
+    children = pathlib.Path(f"/proc/{init}/task/{init}/children")
+    wait_for(lambda: len(children.read_text().split()) == 1)
+    pid = children.read_text().split()[0]
+
+    def status():
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+        return dict(line.split(":\t", 1) for line in lines)
+    wait_for(lambda: status()["Seccomp"] == "2" and status()["State"].startswith("S"))
+    return pid, status()
+
+
+def test_a_keeper_that_waits_is_locked_in_and_may_only_become_another(session):
+    assert session.run(["true"])[0].status == 0
+    pid, status = waiting_keeper(session)
+    assert int(status["CapPrm"], 16) == int(status["CapEff"], 16) == 1 << 6 | 1 << 7  # SETGID SETUID
+    assert int(status["CapBnd"], 16) == int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"]
+    assert len({os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)}) == 1, "but its socket"
+    assert processes(session) == [], "and no program sees it"
+
+
+def test_a_signal_to_all_harms_no_keeper_that_waits(session):
+    for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL):
+        waiting_keeper(session)
+        session.signal(0, number, ALL)
+        end, out, _ = session.run(["echo", "hi"])
+        assert (end.status, out) == (0, b"hi\n")
+
+
 def test_no_directory_leads_to_what_init_has_open(session):
     for fd in range(3, 40):
         end = session.run(["true"], cwd=f"/proc/self/fd/{fd}")[0]

@@ -134,17 +134,29 @@ static long become_root(void)
     return keep_capabilities(CONFINE_ROOT_CAPS);
 }
 
-/* Safe because: real, effective, saved and file-system ids all change, so no way leads back; the
- * bounding set and securebits go first because they need CAP_SETPCAP. */
-static long become(uint32_t uid)
+/* Before the ids change, because they need CAP_SETPCAP. */
+static long bound_capabilities(void)
+{
+    long r = drop_bounding_set(0);
+
+    return r < 0 ? r : lock_securebits();
+}
+
+/* Safe because: real, effective, saved and file-system ids all change, so no way leads back. */
+static long give_up_ids(uint32_t uid)
 {
     long r;
 
-    if ((r = drop_bounding_set(0)) < 0 || (r = lock_securebits()) < 0)
-        return r;
     if ((r = sys(SYS_setresgid, uid, uid, uid)) < 0 || (r = sys(SYS_setresuid, uid, uid, uid)) < 0)
         return r;
     return confine_drop_capabilities();
+}
+
+static long become(uint32_t uid)
+{
+    long r = bound_capabilities();
+
+    return r < 0 ? r : give_up_ids(uid);
 }
 
 static long set_stdio(const struct confine *c)
@@ -210,6 +222,35 @@ int confine(const struct confine *c, const char **ret_step)
     STEP("standard descriptors", set_stdio(c));
     STEP("close descriptors", close_others(c->keep_fd));
     STEP("seccomp", load_seccomp(c->seccomp, c->seccomp_len));
+    return 0;
+}
+
+/* checklist */
+int confine_ahead(const struct confine *c, const char **ret_step)
+{
+    STEP("default signals", reset_signals());
+    STEP("umask", sys(SYS_umask, 022));
+    STEP("personality", sys(SYS_personality, 0));
+    STEP("resource limits", set_limits());
+    STEP("bounding set", bound_capabilities());
+    STEP("capabilities", keep_capabilities(1u << CAP_SETUID | 1u << CAP_SETGID));
+    STEP("no new privileges", sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    STEP("seccomp", load_seccomp(c->seccomp, c->seccomp_len));
+    return 0;
+}
+
+/* checklist */
+int confine_forked(const struct confine *c, const char **ret_step)
+{
+    STEP("new session", sys(SYS_setsid));
+    STEP("empty signal mask", empty_signal_mask());
+    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
+    STEP("working directory", sys(SYS_chdir, c->work_dir));
+    STEP("identity", give_up_ids(SANDBOX_UID_RUN));
+    STEP("dumpable", sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0));
+    STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+    STEP("standard descriptors", set_stdio(c));
+    STEP("close descriptors", close_others(c->keep_fd));
     return 0;
 }
 

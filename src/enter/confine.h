@@ -38,6 +38,13 @@ struct confine {
  * *ret_step; the caller must then end the process. */
 int confine(const struct confine *c, const char **ret_step);
 
+/* The same in two halves, for one who waits for his descriptors: what a session's keeper does
+ * ahead, for itself and for the child that it will fork, and the rest, in that child.  The keeper
+ * goes on as uid 0 with the capabilities to become another, and nothing else, beneath the run's
+ * filter. has_landlock is meant by both. */
+int confine_ahead(const struct confine *c, const char **ret_step);
+int confine_forked(const struct confine *c, const char **ret_step);
+
 /* The locks of a zygote: `uid` of its nest, no capabilities, no new privileges, limits, default
  * signals, and the zygote's seccomp profile.  Descriptors other than 0 to 4 are closed. */
 int confine_zygote(uint32_t uid, const struct sock_filter *seccomp, uint16_t seccomp_len,

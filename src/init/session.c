@@ -35,7 +35,7 @@
 #define STOP_US      (200 * UINT64_C(1000)) /* for processes to end in their own way */
 #define STOP_LOOK_MS 5
 #define DEATH_MS     2000 /* what takes longer to die after SIGKILL is waited for by nobody */
-#define WAITING_MAX  (2 + 2 * SESSION_PROCESSES + 2 * LIMIT_SESSION_TERMINALS)
+#define WAITING_MAX  (3 + 2 * SESSION_PROCESSES + 2 * LIMIT_SESSION_TERMINALS)
 #define CAP_BIT(cap) (1u << (cap))
 /* Ends processes (KILL), makes them and gives them up (SETUID, SETGID, SETPCAP), gives terminals
  * away (CHOWN); and for calls on files DAC_OVERRIDE and FOWNER too. */
@@ -152,6 +152,7 @@ static int become(struct session *s, const struct job_start *start,
 static void begin_stop(struct session *s)
 {
     s->stopping = true;
+    keeper_dismiss(s);
     s->stop_us = clock_now_us() + STOP_US;
     group_signal_all(s, SIGTERM);
 }
@@ -232,11 +233,12 @@ static bool wait_and_hear(struct session *s, int wait_ms)
 {
     static struct pollfd fds[WAITING_MAX];
     static struct process *whose[WAITING_MAX];
-    nfds_t n = 2, terminals;
+    nfds_t n = 3, terminals;
     bool moved = false;
 
     fds[0] = (struct pollfd){.fd = s->sock, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+    fds[2] = (struct pollfd){.fd = s->spare.pid != 0 ? s->spare.sock : -1, .events = POLLIN};
     for (size_t i = 0; i < SESSION_PROCESSES; i++) {
         struct process *p = &s->processes[i];
 
@@ -256,7 +258,7 @@ static bool wait_and_hear(struct session *s, int wait_ms)
         moved = moved || fds[i].revents != 0;
     if (moved)
         terminal_move(s);
-    for (nfds_t i = 2; i < terminals; i++) {
+    for (nfds_t i = 3; i < terminals; i++) {
         /* Who has ended by what was heard before has closed what it was heard on. */
         if (fds[i].revents == 0 || whose[i]->state == PROCESS_FREE ||
             (fds[i].fd != whose[i]->status && fds[i].fd != whose[i]->job))
@@ -266,6 +268,8 @@ static bool wait_and_hear(struct session *s, int wait_ms)
         else
             join_hear(s, whose[i]);
     }
+    if (fds[2].revents != 0)
+        keeper_dismiss(s); /* it has nothing to say yet: it was killed */
     if (fds[1].revents != 0)
         reap(s);
     return fds[0].revents != 0;
@@ -307,6 +311,7 @@ static _Noreturn void serve(struct session *s)
     for (;;) {
         int wait_ms = sooner(process_keep(s), join_keep(s));
 
+        keeper_prepare(s);
         if (s->stopping && (clock_now_us() >= s->stop_us || group_count(s) == 0))
             stop(s);
         if (s->stopping)
@@ -323,6 +328,7 @@ _Noreturn void session_serve(struct control *c, const struct job_start *start,
     struct err e = {0};
 
     s->start = start;
+    s->wants_keeper = true;
     if (head->is_durable > 1 || c->nfds != 1 + head->is_durable) {
         err_set(&e, ERR_INVALID, 0, "session: %zu descriptors", c->nfds);
         control_fail(c, &e);

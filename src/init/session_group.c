@@ -139,14 +139,17 @@ static bool is_ours(const struct session *s, pid_t pid)
         if (s->calls[i] == pid)
             return true;
     }
-    return pid == 1;
+    return pid == 1 || pid == s->spare.pid;
 }
 
 void group_signal_all(struct session *s, int signal)
 {
     if (signal == SIGKILL) {
-        /* Everything but us at once.  Keepers too: their sockets tell us. */
+        /* Everything but us at once.  Keepers too: their sockets tell us; of the one that waits we
+         * know it before. */
         kill(-1, SIGKILL);
+        keeper_dismiss(s);
+        s->wants_keeper = true;
         return;
     }
     look(s);

@@ -16,8 +16,7 @@
 #include "base/fd.h"
 #include "init/session_parts.h"
 
-#define STRINGS_MAX     65536 /* of one request: two bytes each, and all fit into a message */
-#define ENDING_LOOK_MS  5     /* between two looks at what a process has left behind */
+#define ENDING_LOOK_MS  5 /* between two looks at what a process has left behind */
 #define KILL_LOOKS      8
 #define ENDING_LIMIT_US (2 * UINT64_C(1000000))
 
@@ -109,6 +108,7 @@ void process_finish(struct session *s, struct process *p)
     fd_close(&p->status);
     fd_close(&p->job);
     p->state = PROCESS_FREE;
+    s->wants_keeper = true;
 }
 
 void process_over(struct session *s, struct process *p, bool left_some)
@@ -144,31 +144,6 @@ int process_keep(struct session *s)
 
 /* -- starting ---------------------------------------------------------------------------------- */
 
-/* The strings of an EXEC, and after argv a NULL as execve(2) wants it. */
-static char *words[STRINGS_MAX + 2];
-
-static void take_strings(const struct session *s, const struct session_request *r,
-                         const struct session_exec *exec, struct keeper_job *job)
-{
-    static const char *strings[STRINGS_MAX];
-    uint64_t want = (uint64_t)SESSION_EXEC_FIXED_STRINGS + exec->nargv + exec->nenv;
-    int n = session_strings(r->data + sizeof *exec, r->len - sizeof *exec, strings, STRINGS_MAX);
-
-    if (n < 0 || (uint64_t)n != want || exec->nargv == 0)
-        session_fail(s, "strings of a process");
-    job->cwd = strings[0];
-    job->script = (exec->flags & SESSION_SCRIPT) != 0 ? strings[1] : NULL;
-    if (job->script != NULL && strlen(job->script) > LIMIT_FILE_PATH)
-        session_fail(s, "path of a script");
-    job->argv = words;
-    memcpy(words, strings + SESSION_EXEC_FIXED_STRINGS, exec->nargv * sizeof *words);
-    words[exec->nargv] = NULL;
-    job->envp = words + exec->nargv + 1;
-    memcpy(job->envp, strings + SESSION_EXEC_FIXED_STRINGS + exec->nargv,
-           exec->nenv * sizeof *words);
-    job->envp[exec->nenv] = NULL;
-}
-
 /* Beneath a directory of the run's own, and no way out of it. */
 static bool is_script_path(const char *path)
 {
@@ -177,68 +152,70 @@ static bool is_script_path(const char *path)
            strstr(path, "/../") == NULL && path[strlen(path) - 1] != '/';
 }
 
-static void start(struct session *s, struct process *p, struct keeper_job *job)
+static void start(struct session *s, struct process *p, const struct session_request *r,
+                  const char *script)
 {
+    struct keeper keeper = {0};
     char text[PROCESS_TEXT];
 
-    if (job->script != NULL && !is_script_path(job->script)) {
+    if (script != NULL && !is_script_path(script)) {
         process_refuse(p, EINVAL, "a script lies beneath " SESSION_WORK_DIR " or /tmp");
         process_finish(s, p);
         return;
     }
-    if (job->script != NULL && (p->flags & SESSION_TEMPORARY) != 0)
-        snprintf(p->script, sizeof p->script, "%s", job->script);
-    p->keeper = keeper_start(job, &p->status);
-    if (p->keeper < 0) {
-        snprintf(text, sizeof text, "no more processes: %s", strerror(errno));
-        process_refuse(p, errno, text);
-        p->keeper = 0;
-        process_finish(s, p);
+    if (script != NULL && (p->flags & SESSION_TEMPORARY) != 0)
+        snprintf(p->script, sizeof p->script, "%s", script);
+    if (keeper_start(s, r, &keeper) == 0) {
+        p->keeper = keeper.pid;
+        p->status = keeper.sock;
+        return;
     }
+    snprintf(text, sizeof text, "no more processes: %s", strerror(errno));
+    process_refuse(p, errno, text);
+    process_finish(s, p);
 }
 
-static void start_with_terminal(struct session *s, struct process *p, struct keeper_job *job,
-                                int *stream, const struct session_size *size)
+/* The stream stays here; the process's side of the terminal goes in its place, as all three. */
+static void start_with_terminal(struct session *s, struct process *p, struct session_request *r,
+                                const struct keeper_job *job)
 {
-    _cleanup_fd_ int peer = terminal_open(s, p->id, stream, size);
+    const struct session_size size = {job->exec.rows, job->exec.columns};
+    _cleanup_fd_ int peer = terminal_open(s, p->id, &r->fds[0], &size);
+    struct session_request job_request = *r;
 
     if (peer < 0) {
         process_refuse(p, peer == -ENOSPC ? EAGAIN : -peer, "no more terminals");
         process_finish(s, p);
         return;
     }
-    job->terminal = true;
-    job->stdio[0] = job->stdio[1] = job->stdio[2] = peer;
-    start(s, p, job);
+    job_request.fds[0] = job_request.fds[1] = job_request.fds[2] = peer;
+    job_request.nfds = 3;
+    if (job->script != NULL)
+        job_request.fds[job_request.nfds++] = r->fds[1];
+    start(s, p, &job_request, job->script);
 }
 
 void process_exec(struct session *s, struct session_request *r)
 {
-    struct session_exec exec;
-    struct keeper_job job = {.session = s, .script_fd = -1};
+    struct keeper_job job;
     struct process *p;
     size_t nfds;
 
-    if (r->len < sizeof exec)
-        session_fail(s, "length of a process");
-    memcpy(&exec, r->data, sizeof exec);
-    take_strings(s, r, &exec, &job);
-    nfds = (exec.flags & SESSION_TERMINAL) != 0 ? 1 : 3;
+    if (!keeper_parse(r->data, r->len, &job))
+        session_fail(s, "parts of a process");
+    if (job.script != NULL && strlen(job.script) > LIMIT_FILE_PATH)
+        session_fail(s, "path of a script");
+    nfds = (job.exec.flags & SESSION_TERMINAL) != 0 ? 1 : 3;
     if (r->nfds != nfds + (job.script != NULL ? 1 : 0) || process_find(s, r->head.id) != NULL)
         session_fail(s, "descriptors or id of a process");
     p = process_new(s, r->head.id, PROCESS_STARTING);
     if (p == NULL)
         return;
-    p->flags = exec.flags;
-    if (job.script != NULL)
-        job.script_fd = r->fds[nfds];
-    if ((exec.flags & SESSION_TERMINAL) != 0) {
-        start_with_terminal(s, p, &job, &r->fds[0],
-                            &(struct session_size){exec.rows, exec.columns});
-        return;
-    }
-    memcpy(job.stdio, r->fds, sizeof job.stdio);
-    start(s, p, &job);
+    p->flags = job.exec.flags;
+    if ((job.exec.flags & SESSION_TERMINAL) != 0)
+        start_with_terminal(s, p, r, &job);
+    else
+        start(s, p, r, job.script);
 }
 
 /* -- signals ----------------------------------------------------------------------------------- */

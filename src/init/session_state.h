@@ -43,6 +43,12 @@ struct process {
     char script[LIMIT_FILE_PATH + 1]; /* SESSION_TEMPORARY: goes at the end; else "" */
 };
 
+/* The parent of one process.  A session makes one ahead, which waits for what to start. */
+struct keeper {
+    pid_t pid; /* a child of ours; 0: none */
+    int sock;  /* takes the message of SESSION_EXEC, says struct keeper_word */
+};
+
 /* Between a pseudo-terminal's master and the server. */
 struct terminal {
     uint32_t id; /* of its process; 0: free */
@@ -62,6 +68,8 @@ struct session {
     int root;      /* the workspace */
     bool dumpable; /* for one that joins */
     bool stopping;
+    bool wants_keeper; /* one shall be made ahead: something has ended */
+    struct keeper spare;
     uint64_t stop_us; /* when SIGTERM turns into SIGKILL */
     struct process processes[SESSION_PROCESSES];
     struct terminal terminals[LIMIT_SESSION_TERMINALS];
@@ -107,14 +115,11 @@ int process_keep(struct session *s);
 
 /* -- session_keeper.c -------------------------------------------------------------------------- */
 
-/* What to execute. */
+/* What to execute: a SESSION_EXEC, cut into its parts. */
 struct keeper_job {
-    const struct session *session;
+    struct session_exec exec;
     const char *cwd;    /* relative to the workspace; "": the workspace */
     const char *script; /* path to write to first, NULL: none */
-    int script_fd;      /* what to write */
-    int stdio[3];
-    bool terminal; /* stdio[0] becomes its controlling terminal */
     char **argv, **envp;
 };
 
@@ -128,6 +133,15 @@ struct keeper_word {
     char text[PROCESS_TEXT];
 };
 
-/* Forks the keeper, which forks the process.  Its pid and, in *ret_sock, where it speaks, or -1
- * with errno. */
-pid_t keeper_start(const struct keeper_job *job, int *ret_sock);
+/* Cuts `data`, what is behind the head of a SESSION_EXEC.  False: it has not the parts of one.  The
+ * lists are static: one job at a time. */
+bool keeper_parse(const char *data, size_t len, struct keeper_job *ret);
+/* Forks a keeper, which locks itself in and waits.  -1 with errno. */
+int keeper_make(const struct session *s, struct keeper *ret);
+/* Tells the one that waits, or else a new one, what to start: the message and its descriptors, for
+ * a terminal the process's side of it three times.  0, then *ret is the process's, or -1 with
+ * errno. */
+int keeper_start(struct session *s, const struct session_request *r, struct keeper *ret);
+/* Makes one ahead where one is wanted, and lets it go. */
+void keeper_prepare(struct session *s);
+void keeper_dismiss(struct session *s);
