@@ -180,14 +180,14 @@ void call_check(struct call *c)
         leave(c);
 }
 
-size_t call_receive(struct call *c, void *data, size_t cap)
+size_t call_receive(struct call *c, void *data, size_t cap, bool all)
 {
     ssize_t n;
 
     if (c->nout > 0)
         call_flush(c);
     do
-        n = recv(c->w->stream, data, cap, 0);
+        n = recv(c->w->stream, data, cap, all ? MSG_WAITALL : 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         leave(c);

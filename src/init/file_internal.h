@@ -51,8 +51,8 @@ void call_flush(struct call *c);
 void call_send(struct call *c, const void *data, size_t len);
 /* The unfinished tree is done (and stays), or is removed. */
 void call_undo(struct call *c, bool remove);
-/* Waits for bytes of the server; 0: it has said all. */
-size_t call_receive(struct call *c, void *data, size_t cap);
+/* Waits for bytes of the server, with `all` until cap have come or it has said all.  0: it has. */
+size_t call_receive(struct call *c, void *data, size_t cap, bool all);
 /* To be called now and then in work that neither sends nor receives. */
 void call_check(struct call *c);
 /* Notes why, in words with the name in them, unless something is noted already; returns -error. */
@@ -122,9 +122,8 @@ int staged_commit(struct call *c, int fd, const struct place *at, bool exclusive
 /* Fills in mode and owner.  0 or -errno. */
 int staged_own(struct call *c, int fd, mode_t mode);
 int file_write_all(int fd, const char *data, size_t len);
-/* A name that nobody can guess, for what is not yet complete or not yet gone.  Such names are given
- * in the root only: a call that is killed leaves them behind, and the session's next start takes
- * them away (file_sweep). */
+/* A name that nobody can guess, for what is not yet complete or not yet gone: only in the root,
+ * where file_sweep finds it. */
 int file_hidden_name(char ret[static HIDDEN_BYTES]);
 bool file_is_hidden(const char *name);
 

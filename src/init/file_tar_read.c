@@ -32,7 +32,7 @@ static size_t take(struct call *c, struct unpack *u, const char **ret, size_t le
 
     if (u->at == u->have) {
         u->at = 0;
-        u->have = call_receive(c, c->buffer, sizeof c->buffer);
+        u->have = call_receive(c, c->buffer, sizeof c->buffer, false);
     }
     n = u->have - u->at < len ? u->have - u->at : len;
     *ret = c->buffer + u->at;

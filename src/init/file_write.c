@@ -84,10 +84,12 @@ int staged_commit(struct call *c, int fd, const struct place *at, bool exclusive
 static int take_bytes(struct call *c, int fd, off_t *offset)
 {
     const uint64_t size = c->w->what.size;
+    const bool whole = c->w->what.op == FILE_WRITE; /* nobody sees it before its end */
 
     while (size == FILE_UNTIL_END || c->done < size) {
         uint64_t left = size - c->done;
-        size_t n = call_receive(c, c->buffer, left < sizeof c->buffer ? left : sizeof c->buffer);
+        size_t n =
+            call_receive(c, c->buffer, left < sizeof c->buffer ? left : sizeof c->buffer, whole);
         int r;
 
         if (n == 0 && size != FILE_UNTIL_END)
