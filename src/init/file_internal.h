@@ -122,8 +122,7 @@ int staged_commit(struct call *c, int fd, const struct place *at, bool exclusive
 /* Fills in mode and owner.  0 or -errno. */
 int staged_own(struct call *c, int fd, mode_t mode);
 int file_write_all(int fd, const char *data, size_t len);
-/* A name that nobody can guess, for what is not yet complete or not yet gone: only in the root,
- * where file_sweep finds it. */
+/* A name that nobody can guess, of what is unfinished; only in the root, as file_sweep wants it. */
 int file_hidden_name(char ret[static HIDDEN_BYTES]);
 bool file_is_hidden(const char *name);
 
