@@ -10,6 +10,7 @@
 #include "api/rules.h"
 #include "base/buf.h"
 #include "service/environment.h"
+#include "service/image.h"
 
 #define ENVIRONMENT_TEXTS 8 /* strings in struct environment_wanted */
 

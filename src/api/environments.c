@@ -64,21 +64,12 @@ static void reply_failure(struct http_request *r, const char *name, const char *
 
 /* -- objects -- */
 
-/* The end of the log, from the beginning of a line; 0 if there is none. */
-static size_t read_log_tail(struct environment_service *s, const char *name,
-                            char out[static ENVIRONMENT_LOG_TAIL])
+/* -1: out of memory. */
+static int append_view(struct environment_service *s, const struct environment_view *v,
+                       struct buf *out)
 {
-    uint64_t size, from;
-    if (environment_log_size(s, name, &size, NULL) < 0)
-        return 0;
-    from = size > ENVIRONMENT_LOG_TAIL ? size - ENVIRONMENT_LOG_TAIL : 0;
-    long n = environment_log_read(s, name, from, out, ENVIRONMENT_LOG_TAIL, NULL);
-    if (n <= 0)
-        return 0;
-    const char *line = from > 0 ? memchr(out, '\n', (size_t)n) : NULL;
-    size_t cut = line ? (size_t)(line + 1 - out) : 0;
-    memmove(out, out + cut, (size_t)n - cut);
-    return (size_t)n - cut;
+    char log[ENVIRONMENT_LOG_TAIL];
+    return environment_append(out, v, log, environment_log_tail(s, v, log, sizeof log));
 }
 
 /* -1: no such environment, or out of memory (e). */
@@ -86,11 +77,9 @@ static int append_object(struct environment_service *s, const char *name, struct
                          struct err *e)
 {
     struct environment_view v;
-    char log[ENVIRONMENT_LOG_TAIL];
-    size_t log_len = read_log_tail(s, name, log);
     if (environment_get(s, name, &v, e) < 0)
         return -1;
-    if (environment_append(out, &v, log, log_len) < 0)
+    if (append_view(s, &v, out) < 0)
         return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     return 0;
 }
@@ -112,31 +101,33 @@ void environment_get_one(struct api *api, struct http_request *r, const struct c
     reply_object(api, r, call->name);
 }
 
+struct list {
+    struct environment_service *environments;
+    struct buf *body;
+    size_t n;
+};
+
+static int append_one(void *data, const struct environment_view *v)
+{
+    struct list *l = data;
+    if (l->n++ > 0 && buf_append_str(l->body, ",") < 0)
+        return -1;
+    return append_view(l->environments, v, l->body);
+}
+
 void environments_get(struct api *api, struct http_request *r, const struct call *call)
 {
-    struct environment_service *s = api->environments;
     struct buf body = {0};
     struct err e = {0};
-    size_t n = environment_count(s);
-    int result = buf_append_str(&body, "{\"environments\":[");
-    for (size_t i = 0; i < n && result == 0; i++) {
-        struct environment_view v;
-        char name[ENVIRONMENT_NAME_MAX + 1];
-        environment_at(s, i, &v);
-        snprintf(name, sizeof name, "%s", v.record->name);
-        result = i ? buf_append_str(&body, ",") : 0;
-        if (result == 0)
-            result = append_object(s, name, &body, &e);
-    }
-    if (result == 0)
-        result = buf_printf(&body, "],\"total\":%zu}", n) < 0 ? -1 : 0;
-    if (result == 0) {
+    struct list l = {.environments = api->environments, .body = &body};
+    if (buf_append_str(&body, "{\"environments\":[") == 0 &&
+        environment_each(api->environments, append_one, &l) == 0 &&
+        buf_printf(&body, "],\"total\":%zu}", l.n) >= 0) {
         http_reply(r, 200, JSON, &body);
         return;
     }
     buf_finish(&body);
-    if (e.code == ERR_NONE)
-        err_set(&e, ERR_UNAVAILABLE, 0, "out of memory");
+    err_set(&e, ERR_UNAVAILABLE, 0, "out of memory");
     error_reply_failure(r, FAILED_LIST, &e);
 }
 

@@ -13,6 +13,7 @@
 #include "api/text.h"
 #include "http/http.h"
 #include "service/environment.h"
+#include "service/image.h"
 
 #define JSON          "application/json"
 #define FAILED_LIST   "获取镜像列表失败: "

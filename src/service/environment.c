@@ -139,18 +139,18 @@ int environment_get(struct environment_service *s, const char *name, struct envi
     return 0;
 }
 
-size_t environment_count(const struct environment_service *s)
+int environment_each(struct environment_service *s,
+                     int (*each)(void *data, const struct environment_view *v), void *data)
 {
-    return s->count;
-}
+    int r = 0;
 
-void environment_at(struct environment_service *s, size_t i, struct environment_view *ret)
-{
-    struct environment *env = s->first;
+    for (struct environment *env = s->first; env != NULL && r == 0; env = env->next) {
+        struct environment_view v;
 
-    while (i-- > 0)
-        env = env->next;
-    view(env, ret);
+        view(env, &v);
+        r = each(data, &v);
+    }
+    return r;
 }
 
 /* -- making and changing ----------------------------------------------------------------------- */
@@ -308,4 +308,25 @@ long environment_log_read(struct environment_service *s, const char *name, uint6
     if (env == NULL)
         return -1;
     return build_log_read((struct build_log_name){s->logs, env->record.id}, offset, out, cap, e);
+}
+
+size_t environment_log_tail(struct environment_service *s, const struct environment_view *v,
+                            char *out, size_t cap)
+{
+    const struct build_log_name name = {s->logs, v->record->id};
+    uint64_t size, from;
+    const char *line;
+    size_t cut;
+    long n;
+
+    if (v->built_in || build_log_size(name, &size, NULL) < 0)
+        return 0;
+    from = size > cap ? size - cap : 0;
+    n = build_log_read(name, from, out, cap, NULL);
+    if (n <= 0)
+        return 0;
+    line = from > 0 ? memchr(out, '\n', (size_t)n) : NULL;
+    cut = line != NULL ? (size_t)(line + 1 - out) : 0;
+    memmove(out, out + cut, (size_t)n - cut);
+    return (size_t)n - cut;
 }

@@ -74,9 +74,10 @@ int environment_create(struct environment_service *s, const struct environment_w
 /* ERR_NOT_FOUND. */
 int environment_get(struct environment_service *s, const char *name, struct environment_view *ret,
                     struct err *e);
-/* In order of creation, without the built-in one. */
-size_t environment_count(const struct environment_service *s);
-void environment_at(struct environment_service *s, size_t i, struct environment_view *ret);
+/* In order of creation, without the built-in one.  A result of `each` that is not 0 ends it, and is
+ * returned; `each` calls nothing else of the service but environment_log_tail. */
+int environment_each(struct environment_service *s,
+                     int (*each)(void *data, const struct environment_view *v), void *data);
 /* Cancels its build; running sandboxes finish. */
 int environment_delete(struct environment_service *s, const char *name, struct err *e);
 /* Builds it anew, without taking over an equal layer; the old layer serves until the new one is
@@ -125,26 +126,11 @@ int environment_log_size(struct environment_service *s, const char *name, uint64
 /* Up to cap bytes from offset; 0 at its end, -1 and e. */
 long environment_log_read(struct environment_service *s, const char *name, uint64_t offset,
                           char *out, size_t cap, struct err *e);
+/* The end of the log, from the beginning of a line: its length, 0 if there is none. */
+size_t environment_log_tail(struct environment_service *s, const struct environment_view *v,
+                            char *out, size_t cap);
 /* Calls `more` when the log has grown, and once with ended = true when the build has ended (at once
  * if there is none) or the environment is gone; never before this returns.  NULL: no memory. */
 struct log_follower *environment_log_follow(struct environment_service *s, const char *name,
                                             void (*more)(void *data, bool ended), void *data);
 void environment_log_unfollow(struct log_follower *f);
-
-/* -- images */
-struct image_wanted {
-    const char *name; /* what base_image will say */
-    uint64_t input;   /* data/imports/<number> holds the archive */
-};
-/* Unpacks an archive in a sandbox; `done` follows with NULL or with what went wrong.  The archive
- * is removed in any case.  ERR_INVALID: not a name.  ERR_EXISTS: it is being made. */
-int image_import(struct environment_service *s, const struct image_wanted *w,
-                 void (*done)(void *data, const struct err *e), void *data, struct err *e);
-int image_list(struct environment_service *s,
-               int (*each)(void *data, const struct image_record *r, uint32_t environments),
-               void *data, struct err *e);
-/* ERR_NOT_FOUND; ERR_EXISTS: environments are built on it, e names them. */
-int image_remove(struct environment_service *s, const char *name, struct err *e);
-/* Removes every image that no environment uses and every layer that nothing refers to. */
-int image_gc(struct environment_service *s,
-             void (*done)(void *data, uint32_t removed, uint64_t bytes), void *data, struct err *e);

@@ -5,6 +5,7 @@
 
 #include "base/settings.h"
 #include "service/environment_test_engine.h"
+#include "service/image.h"
 
 #define FACTS "{\"python\":\"3.11.2\",\"packages\":[]}"
 
@@ -25,6 +26,22 @@ static char *log_of(const char *name)
     assert_true(n >= 0);
     text[n] = '\0';
     return text;
+}
+
+static int add_name(void *data, const struct environment_view *v)
+{
+    strcat(data, v->record->name);
+    strcat(data, " ");
+    return 0;
+}
+
+static const char *all_names(void)
+{
+    static char names[64];
+
+    names[0] = '\0';
+    assert_int_equal(environment_each(fake.service, add_name, names), 0);
+    return names;
 }
 
 /* A ready environment; its build is job number `job`. */
@@ -232,7 +249,24 @@ static void what_may_not_be_is_refused(void **state)
     w.name = "e1";
     fake_create("e1", "true");
     refuse_creation(&w, ERR_EXISTS, "e1");
-    assert_int_equal(environment_count(fake.service), 1);
+    assert_string_equal(all_names(), "e1 ");
+}
+
+static void all_are_told_in_order_with_the_end_of_their_logs(void **state)
+{
+    struct environment_view v;
+    char log[200];
+
+    fake_create("e1", "true");
+    fake_create("e2", "false");
+    assert_string_equal(all_names(), "e1 e2 ");
+    fake_end_job(0, "one\ntwo\n", 0, FACTS);
+    v = fake_view("e1");
+    log[environment_log_tail(fake.service, &v, log, sizeof log - 1)] = '\0';
+    assert_true(strlen(log) > 20 && strncmp(log, "20", 2) == 0);
+    assert_int_equal(log[strlen(log) - 1], '\n');
+    v = fake_view("default");
+    assert_int_equal(environment_log_tail(fake.service, &v, log, sizeof log), 0);
 }
 
 static void a_lint_that_only_warns_says_so_in_the_log(void **state)
@@ -475,6 +509,7 @@ int main(void)
         TEST(a_build_that_a_crash_cut_off_has_failed),
         TEST(a_rebuild_that_a_crash_cut_off_changes_nothing),
         TEST(what_may_not_be_is_refused),
+        TEST(all_are_told_in_order_with_the_end_of_their_logs),
         TEST(a_lint_that_only_warns_says_so_in_the_log),
         TEST(without_a_base_the_error_names_every_place),
         TEST(a_missing_image_is_made_with_the_tools_and_kept),

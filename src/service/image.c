@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "service/environment_internal.h"
+#include "service/image.h"
 #include "service/image_job.h"
 
 #define COLLECT_MAX 1000 /* images in one collection */
