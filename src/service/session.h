@@ -32,7 +32,8 @@ struct session_service_config {
 };
 struct session_service *session_service_create(const struct session_service_config *c,
                                                struct err *e);
-/* Reads the records: all of them asleep.  Removes workspaces that no record names. */
+/* Reads the records: all of them asleep.  Removes workspaces that this store has made and that no
+ * record names; leaves those of others. */
 int session_service_start(struct session_service *s, struct store *store, struct err *e);
 /* After engine_destroy.  Accepts NULL. */
 void session_service_destroy(struct session_service *s);

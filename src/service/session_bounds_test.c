@@ -1,5 +1,6 @@
 /* Tests of what bounds sessions: time, numbers, disk, memory; and of what a restart leaves. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "service/session_test_engine.h"
@@ -257,26 +258,81 @@ static void after_a_restart_all_are_there_asleep(void **state)
     session_left(fake_enter(s));
 }
 
-static bool walk_is_over(void)
+/* An image that is on the disk already when the server starts. */
+static void put_image(const char *name)
 {
-    return fake.service->walk_known == NULL;
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/workspaces", fake.dir);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/workspaces/%s", fake.dir, name);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fclose(f);
 }
 
-static void images_that_no_record_names_are_removed_at_the_start(void **state)
+static void images_that_were_never_finished_are_removed_at_the_start(void **state)
 {
     struct session *s = fake_create("s", false);
-    uint64_t orphan, later = 1000000;
+    uint64_t unfinished;
 
     session_left(fake_enter(s));
-    assert_int_equal(store_workspace_number(fake.store, &orphan, NULL), 0);
-    fake.workspaces[fake.nworkspaces++] = orphan;
-    fake.workspaces[fake.nworkspaces++] = later;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(store_workspace_number(fake.store, &unfinished, NULL), 0);
+        fake.workspaces[fake.nworkspaces++] = unfinished;
+    }
     fake_restart();
-    fake_wait(walk_is_over);
     fake_settle();
-    assert_false(fake_has_workspace(orphan));
-    assert_true(fake_has_workspace(later));
+    assert_int_equal(fake.nworkspaces, 1);
     assert_true(fake_has_workspace(find("s")->record.workspace));
+    fake.workspaces[fake.nworkspaces++] = unfinished;
+    fake_restart();
+    fake_settle();
+    assert_true(fake_has_workspace(unfinished)); /* nobody's: the number was forgotten */
+}
+
+static void what_could_not_be_removed_is_removed_by_the_next_start(void **state)
+{
+    struct session *s = fake_create("s", false);
+    uint64_t number = s->record.workspace;
+
+    session_left(fake_enter(s));
+    fake.busy_removals = 1;
+    session_delete(s, NULL, NULL);
+    fake_settle();
+    assert_true(fake_has_workspace(number));
+    fake_restart();
+    fake_settle();
+    assert_false(fake_has_workspace(number));
+}
+
+/* The first is as after a database was moved away, the second as after a backup was put back. */
+static void images_of_another_database_are_left_alone_and_never_taken_over(void **state)
+{
+    struct session *s;
+
+    put_image("7.img");
+    put_image("40.img");
+    put_image("900.img.part");
+    put_image("0800.img");
+    fake.workspaces[fake.nworkspaces++] = 7;
+    fake.workspaces[fake.nworkspaces++] = 40;
+    fake_restart();
+    s = fake_create("s", false);
+    assert_int_equal(s->record.workspace, 41);
+    session_left(fake_enter(s));
+    put_image("41.img");
+    put_image("50.img");
+    fake.workspaces[fake.nworkspaces++] = 50;
+    fake_restart();
+    assert_int_equal(fake_create("t", false)->record.workspace, 51);
+    fake_settle();
+    for (uint64_t at = 7; at != 0; at = at == 7 ? 40 : at == 40 ? 50 : 0)
+        assert_true(fake_has_workspace(at));
+    session_delete(find("s"), NULL, NULL);
+    fake_settle();
+    assert_false(fake_has_workspace(41));
 }
 
 static void ten_thousand_are_found_and_listed_quickly(void **state)
@@ -328,7 +384,9 @@ int main(void)
         TEST(a_workspace_grows_asleep_and_awake_but_never_shrinks),
         TEST(variables_and_times_change_and_stay),
         TEST(after_a_restart_all_are_there_asleep),
-        TEST(images_that_no_record_names_are_removed_at_the_start),
+        TEST(images_that_were_never_finished_are_removed_at_the_start),
+        TEST(what_could_not_be_removed_is_removed_by_the_next_start),
+        TEST(images_of_another_database_are_left_alone_and_never_taken_over),
         TEST(ten_thousand_are_found_and_listed_quickly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

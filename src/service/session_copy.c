@@ -24,6 +24,16 @@ struct workspace_removal {
     bool waits;
 };
 
+/* What cannot be removed, or forgotten, the next start finds again. */
+static void forget_number(struct session_service *s, uint64_t workspace)
+{
+    struct err e = {0};
+
+    if (store_workspace_forget(s->store, workspace, &e) < 0)
+        log_event(LOG_WARNING, "workspace.not_forgotten", LOG_INT("workspace", (int64_t)workspace),
+                  LOG_STR("reason", e.text));
+}
+
 static void end_removal(struct workspace_removal *r)
 {
     struct workspace_removal **at = &r->service->removals;
@@ -45,9 +55,11 @@ static void on_removed(void *data, uint64_t value, const struct err *e)
         session_retry_soon(r->service);
         return;
     }
-    if (e != NULL) /* the next start finds it again */
+    if (e != NULL)
         log_event(LOG_WARNING, "workspace.not_removed", LOG_INT("workspace", (int64_t)r->workspace),
                   LOG_STR("reason", e->text));
+    else
+        forget_number(r->service, r->workspace);
     end_removal(r);
 }
 

@@ -83,8 +83,9 @@ int snapshots_load(struct session_service *s, struct err *e);
 void snapshots_destroy(struct session_service *s);
 
 /* -- session_walk.c: images that no record names */
+/* While the server may look at DATA/workspaces. */
+int session_walk_read(struct session_service *s, struct err *e);
 int session_walk_start(struct session_service *s, struct err *e);
-void session_walk_step(struct session_service *s);
 void session_walk_destroy(struct session_service *s);
 
 /* -- session_service.c */

@@ -84,7 +84,6 @@ static void on_retry(uv_timer_t *timer)
     struct session_service *s = timer->data;
 
     workspace_drops_retry(s);
-    session_walk_step(s);
 }
 
 void session_retry_soon(struct session_service *s)
@@ -194,7 +193,8 @@ struct session_service *session_service_create(const struct session_service_conf
     uv_timer_init(c->loop, &s->retry);
     s->soon.data = s->tick.data = s->retry.data = s;
     if (getrandom(&s->hash_seed, sizeof s->hash_seed, 0) < 0 ||
-        session_rules(&s->rules, c->settings, e) < 0 || open_files(s, e) < 0) {
+        session_rules(&s->rules, c->settings, e) < 0 || open_files(s, e) < 0 ||
+        session_walk_read(s, e) < 0) {
         session_service_destroy(s);
         return NULL;
     }

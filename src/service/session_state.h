@@ -96,6 +96,17 @@ struct snapshot {
     struct snapshot_record record;
 };
 
+struct session_numbers {
+    uint64_t *numbers;
+    size_t n, room;
+};
+
+/* What the start has found of images. */
+struct session_walk {
+    struct session_numbers on_disk, unnamed; /* unnamed: yet to be removed */
+    uint64_t highest;                        /* on the disk */
+};
+
 struct session_service {
     struct session_service_config config;
     struct session_rules rules;
@@ -121,9 +132,6 @@ struct session_service {
     uv_timer_t soon, tick, retry;
     unsigned ticks;
     uint32_t nsnapshots;
-    uint64_t walk_at, walk_end; /* of the search for orphaned images */
-    uint64_t *walk_known;
-    size_t nwalk_known;
-    bool walk_waits;
+    struct session_walk walk;
     bool is_incomplete; /* no memory for the records */
 };

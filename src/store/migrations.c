@@ -66,7 +66,7 @@ static const char *const steps[] = {
     "  last_used TEXT"
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX images_by_layer ON images (layer);",
-    /* Gives out the numbers of workspaces; holds no row for longer than that takes. */
+    /* Workspaces: the numbers that have been given out, until their images are gone. */
     "CREATE TABLE workspaces (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;"
     "CREATE TABLE sessions ("
     "  number INTEGER PRIMARY KEY AUTOINCREMENT,"

@@ -100,42 +100,11 @@ static void bind_record(sqlite3_stmt *st, const struct session_record *r, int la
     sqlite3_bind_int64(st, AT_LAST_PROCESS, r->last_process);
 }
 
-/* Within a transaction. */
-static int next_workspace(struct store *s, uint64_t *ret, struct err *e)
-{
-    sqlite3_stmt *st =
-        store_statement(s, STATEMENT_WORKSPACE_ADD, "INSERT INTO workspaces DEFAULT VALUES", e);
-    int64_t number;
-
-    if (st == NULL || store_run(s, st, NULL, e) < 0)
-        return -1;
-    number = sqlite3_last_insert_rowid(s->db);
-    st = store_statement(s, STATEMENT_WORKSPACE_REMOVE, "DELETE FROM workspaces WHERE id = ?1", e);
-    if (st == NULL)
-        return -1;
-    sqlite3_bind_int64(st, 1, number);
-    if (store_run(s, st, NULL, e) < 0)
-        return -1;
-    *ret = (uint64_t)number;
-    return 0;
-}
-
-int store_workspace_number(struct store *s, uint64_t *ret, struct err *e)
-{
-    if (store_begin(s, e) < 0)
-        return -1;
-    if (next_workspace(s, ret, e) < 0) {
-        store_rollback(s);
-        return -1;
-    }
-    return store_commit(s, e);
-}
-
 static int insert(struct store *s, struct session_record *r, struct err *e)
 {
     sqlite3_stmt *st;
 
-    if (r->workspace == 0 && next_workspace(s, &r->workspace, e) < 0)
+    if (r->workspace == 0 && store_workspace_number(s, &r->workspace, e) < 0)
         return -1;
     st = store_statement(s, STATEMENT_SESSION_ADD,
                          "INSERT INTO sessions (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"

@@ -37,8 +37,18 @@ int store_session_remove(struct store *s, int64_t number, struct err *e);
 /* In order of creation.  The callback may stop by returning non-zero. */
 int store_sessions(struct store *s, int (*each)(void *data, const struct session_record *r),
                    void *data, struct err *e);
-/* A number for a workspace that was never used. */
+
+/* -- numbers of workspaces: each is remembered from when it is given out until its image is gone */
+/* One that was never used. */
 int store_workspace_number(struct store *s, uint64_t *ret, struct err *e);
+/* From now on only numbers above this one are given out. */
+int store_workspaces_above(struct store *s, uint64_t highest, struct err *e);
+/* Its image is gone. */
+int store_workspace_forget(struct store *s, uint64_t number, struct err *e);
+/* Those remembered that no session and no snapshot has: their images were being removed, or never
+ * finished.  The callback may stop by returning non-zero, and does not call the store. */
+int store_workspaces_unnamed(struct store *s, int (*each)(void *data, uint64_t number), void *data,
+                             struct err *e);
 
 struct snapshot_record {
     char *id; /* unique */

@@ -175,6 +175,40 @@ static void an_id_is_taken_once_by_each_owner(void **state)
     assert_string_equal(look(f).names, "you/s ");
 }
 
+static int add_number(void *data, uint64_t number)
+{
+    char *at = data;
+
+    sprintf(at + strlen(at), "%llu ", (unsigned long long)number);
+    return 0;
+}
+
+static void numbers_are_remembered_until_their_images_are_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct session_record r = example("", "s");
+    char text[64] = "";
+    uint64_t first, second;
+
+    assert_int_equal(store_workspace_number(f->store, &first, NULL), 0);
+    assert_int_equal(store_session_add(f->store, &r, NULL), 0);
+    assert_int_equal(store_workspace_number(f->store, &second, NULL), 0);
+    assert_int_equal(store_workspaces_unnamed(f->store, add_number, text, NULL), 0);
+    assert_string_equal(text, "1 3 ");
+    assert_int_equal(store_workspace_forget(f->store, first, NULL), 0);
+    assert_int_equal(store_session_remove(f->store, r.number, NULL), 0);
+    text[0] = '\0';
+    assert_int_equal(store_workspaces_unnamed(f->store, add_number, text, NULL), 0);
+    assert_string_equal(text, "2 3 ");
+    assert_int_equal(store_workspaces_above(f->store, 2, NULL), 0); /* nothing new */
+    assert_int_equal(store_workspaces_above(f->store, 100, NULL), 0);
+    text[0] = '\0';
+    assert_int_equal(store_workspaces_unnamed(f->store, add_number, text, NULL), 0);
+    assert_string_equal(text, "2 3 ");
+    assert_int_equal(store_workspace_number(f->store, &first, NULL), 0);
+    assert_int_equal(first, 101);
+}
+
 static void a_number_of_a_workspace_is_never_used_again(void **state)
 {
     struct fixture *f = *state;
@@ -337,6 +371,7 @@ int main(void)
         TEST(a_record_comes_back_as_it_was_written),
         TEST(an_update_leaves_what_a_session_is),
         TEST(an_id_is_taken_once_by_each_owner),
+        TEST(numbers_are_remembered_until_their_images_are_gone),
         TEST(a_number_of_a_workspace_is_never_used_again),
         TEST(snapshots_come_in_order_and_go),
         TEST(a_database_of_the_version_before_is_brought_up_to_date),
