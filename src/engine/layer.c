@@ -42,7 +42,7 @@ static void on_again(uv_timer_t *timer);
 static void on_answer(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct layer_call *call = data;
-    bool is_next = reply->op == SPAWN_LAYER_NEXT || reply->op == SPAWN_WORKSPACE_NEXT;
+    bool is_next = reply->op == SPAWN_LAYER_NEXT;
     struct layer_call asked = *call;
     struct err e = {0};
 
@@ -153,13 +153,6 @@ int workspace_remove(struct engine *en, uint64_t workspace, workspace_done *done
     struct spawn_request req = {.op = SPAWN_WORKSPACE_REMOVE, .layer = workspace};
 
     return ask_patiently(en, &req, done, data);
-}
-
-int workspace_next(struct engine *en, uint64_t after, workspace_done *done, void *data)
-{
-    struct spawn_request req = {.op = SPAWN_WORKSPACE_NEXT, .layer = after};
-
-    return ask(en, &req, done, data);
 }
 
 int workspace_grow(struct engine *en, uint64_t workspace, uint64_t bytes,

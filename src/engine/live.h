@@ -59,4 +59,3 @@ typedef void workspace_done(void *data, uint64_t value, const struct err *e);
 /* Copies it, of one moment, to the number `to`, which is new.  value: bytes on the disk. */
 int workspace_copy(struct engine *en, uint64_t from, uint64_t to, workspace_done *done, void *data);
 int workspace_remove(struct engine *en, uint64_t workspace, workspace_done *done, void *data);
-int workspace_next(struct engine *en, uint64_t after, workspace_done *done, void *data);

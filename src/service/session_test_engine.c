@@ -162,18 +162,6 @@ int workspace_remove(struct engine *en, uint64_t workspace, workspace_done *done
     return 0;
 }
 
-int workspace_next(struct engine *en, uint64_t after, workspace_done *done, void *data)
-{
-    uint64_t next = 0;
-
-    for (int i = 0; i < fake.nworkspaces; i++) {
-        if (fake.workspaces[i] > after && (next == 0 || fake.workspaces[i] < next))
-            next = fake.workspaces[i];
-    }
-    later(done, data, next, 0);
-    return 0;
-}
-
 /* -- sandboxes --------------------------------------------------------------------------------- */
 
 static void end_processes(struct live *live)

@@ -212,7 +212,6 @@ static const struct {
     [SPAWN_WORKSPACE_GROW] = {workspace_order, workspace_permits},
     [SPAWN_WORKSPACE_COPY] = {workspace_order, workspace_permits},
     [SPAWN_WORKSPACE_REMOVE] = {workspace_order, workspace_permits},
-    [SPAWN_WORKSPACE_NEXT] = {workspace_order, workspace_permits},
 };
 
 /* The list of modules for a zygote; a plain file, so that whoever reads it never waits. */

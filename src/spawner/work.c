@@ -117,7 +117,7 @@ static bool take_result(struct spawner *s, struct work *w, const struct work_res
         return true;
     if (r->error != 0)
         work_fail(&w->reply, r->error, r->text);
-    else if (w->reply.op == SPAWN_LAYER_NEXT || w->reply.op == SPAWN_WORKSPACE_NEXT)
+    else if (w->reply.op == SPAWN_LAYER_NEXT)
         w->reply.layer = r->value;
     else
         w->reply.bytes = r->value;

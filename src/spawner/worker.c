@@ -89,8 +89,6 @@ static int perform_on_workspace(const struct spawner *s, const struct work *w,
     case SPAWN_WORKSPACE_REMOVE:
         return is_open ? err_set(e, ERR_UNAVAILABLE, EBUSY, "the workspace is open")
                        : workspace_remove(&s->config, number, e);
-    case SPAWN_WORKSPACE_NEXT:
-        return workspace_next(&s->config, number, &r->value, e);
     default:
         return err_set(e, ERR_INTERNAL, EINVAL, "no work for the worker");
     }

@@ -315,8 +315,3 @@ int workspace_remove(const struct spawn_config *c, uint64_t number, struct err *
                        "workspace %" PRIu64 " is still in use", number);
     return image_remove(c, WORKSPACE_FOLDER, number, e);
 }
-
-int workspace_next(const struct spawn_config *c, uint64_t after, uint64_t *ret, struct err *e)
-{
-    return image_next(c, WORKSPACE_FOLDER, after, ret, e);
-}

@@ -45,8 +45,6 @@ void workspace_remove_parts(const struct spawn_config *c, uint64_t number);
 /* Removes one that is not open: EBUSY while a sandbox still has it. */
 int workspace_remove(const struct spawn_config *c, uint64_t number, struct err *e);
 
-int workspace_next(const struct spawn_config *c, uint64_t after, uint64_t *ret, struct err *e);
-
 /* Whether so many bytes fit beside a reserve on the disk that `file` lies on: ENOSPC. */
 int workspace_check_disk(int file, uint64_t bytes, struct err *e);
 

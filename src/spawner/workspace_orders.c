@@ -81,8 +81,6 @@ static bool is_number(uint64_t number)
 
 bool workspace_permits(const struct spawner *s, const struct spawn_request *req)
 {
-    if (req->op == SPAWN_WORKSPACE_NEXT)
-        return req->layer < SPAWN_NUMBER;
     if (req->op == SPAWN_WORKSPACE_COPY && (!is_number(req->other) || req->other == req->layer))
         return false;
     return is_number(req->layer);
@@ -110,8 +108,7 @@ int workspace_order(struct spawner *s, const struct spawn_request *req, int fd)
         work.other = req->other;
     if (has_size(req->op) && !policy_check_workspace(&s->config, req->bytes))
         work_fail(&work.reply, ERANGE, "no workspace may have this size");
-    else if (req->op != SPAWN_WORKSPACE_NEXT &&
-             (is_busy(s, req->layer, lane) || (work.other != 0 && is_busy(s, work.other, lane))))
+    else if (is_busy(s, req->layer, lane) || (work.other != 0 && is_busy(s, work.other, lane)))
         work_fail(&work.reply, EAGAIN, "something else is being done with the workspace");
     else if (s->lanes[lane].count >= WORKS_MAX || is_full(s, req->op))
         work_fail(&work.reply, EAGAIN, "too much is waiting for the disk");

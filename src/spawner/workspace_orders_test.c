@@ -219,9 +219,9 @@ static void what_makes_no_sense_is_the_end(void **state)
     assert_int_equal(ask(SPAWN_WORKSPACE_COPY, 1, 0), -1);
     assert_int_equal(ask(SPAWN_WORKSPACE_COPY, 1, 1), -1);
     assert_int_equal(ask(SPAWN_WORKSPACE_COPY, 1, SPAWN_NUMBER), -1);
-    assert_int_equal(ask(SPAWN_WORKSPACE_NEXT, SPAWN_NUMBER, 0), -1);
+    assert_int_equal(ask(SPAWN_WORKSPACE_REMOVE, SPAWN_NUMBER, 0), -1);
     assert_int_equal(ask(SPAWN_WORKSPACE_ATTACH, 1, 0), -1);
-    assert_int_equal(ask(SPAWN_WORKSPACE_NEXT + 1, 1, 0), -1);
+    assert_int_equal(ask(SPAWN_WORKSPACE_REMOVE + 1, 1, 0), -1);
 }
 
 int main(void)

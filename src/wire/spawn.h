@@ -79,7 +79,6 @@ enum spawn_op {
     SPAWN_WORKSPACE_GROW,
     SPAWN_WORKSPACE_COPY,
     SPAWN_WORKSPACE_REMOVE,
-    SPAWN_WORKSPACE_NEXT,
 };
 
 enum spawn_kind { SPAWN_COLD = 0, SPAWN_WARM = 1 };

@@ -39,8 +39,6 @@
  *
  * SPAWN_WORKSPACE_REMOVE: layer.  EBUSY: it is open or still in use; none is no error
  *
- * SPAWN_WORKSPACE_NEXT: layer (0: from the start) -> layer: the next higher one, 0: none
- *
  * Seen from inside (statvfs(3)) a workspace has f_bavail free and f_blocks - f_bfree in use;
  * f_blocks itself is what the file system was made for. */
 #pragma once

@@ -14,7 +14,7 @@
  *   {"op": "grow", "live": handle, "bytes": N}
  *   {"op": "usage", "live": handle}                             "cpu_us", "memory_peak"
  *   {"op": "close", "live": handle}                             "value": bytes on the disk
- *   {"op": "copy", "workspace": N, "to": N}, {"op": "remove"|"next", "workspace": N}  "value"
+ *   {"op": "copy", "workspace": N, "to": N}, {"op": "remove", "workspace": N}  "value"
  *   {"op": "turn", "ms": N}                                     lets things happen for so long
  */
 #include <jansson.h>
@@ -161,8 +161,6 @@ static void do_workspace(const json_t *in)
 
     if (strcmp(op, "copy") == 0)
         workspace_copy(d.engine, workspace, number_of(in, "to"), on_done, NULL);
-    else if (strcmp(op, "next") == 0)
-        workspace_next(d.engine, workspace, on_done, NULL);
     else
         workspace_remove(d.engine, workspace, on_done, NULL);
     wait_for_answer();
@@ -359,8 +357,7 @@ static void serve(void)
         void (*handler)(const json_t *in);
     } handlers[] = {{"open", do_open},      {"close", do_close},      {"exec", do_exec},
                     {"file", do_file},      {"grow", do_grow},        {"usage", do_usage},
-                    {"copy", do_workspace}, {"remove", do_workspace}, {"next", do_workspace},
-                    {"turn", do_turn}};
+                    {"copy", do_workspace}, {"remove", do_workspace}, {"turn", do_turn}};
     static char line[1 << 20];
 
     while (fgets(line, sizeof line, stdin) != NULL) {
