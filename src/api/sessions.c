@@ -175,10 +175,11 @@ void session_sleep_post(struct api *api, struct http_request *r, const struct ca
 {
     struct session *session = session_seen(api, r, call);
     struct err e = {0};
-    if (session && session_sleep(session, &e) < 0)
+    struct waiting *w = session ? begin_waiting(api, r, session) : NULL;
+    if (w && session_sleep(session, on_changed, w, &e) < 0) {
         session_reply_error(r, &e);
-    else if (session)
-        reply_session(r, 200, session);
+        free(w);
+    }
 }
 
 /* -- the list -- */

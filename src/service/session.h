@@ -121,8 +121,11 @@ uint32_t session_process_id(struct session *session);
 /* The session's own variables, "NAME=value", NULL-terminated; live until the next call into the
  * service.  For who has entered. */
 const char *const *session_env(const struct session *session);
-/* Now, if nobody is in it: ERR_EXISTS when somebody is; ERR_INVALID: in memory. */
-int session_sleep(struct session *session, struct err *e);
+/* Now, if nobody is in it: -1 and ERR_EXISTS when somebody is; ERR_INVALID: in memory.  `done` is
+ * called once, later: when it is asleep, though somebody may wake it again at once, or after ten
+ * seconds; e: it was deleted. */
+int session_sleep(struct session *session, void (*done)(void *data, const struct err *e),
+                  void *data, struct err *e);
 
 /* -- snapshots of workspaces */
 struct snapshot_view {

@@ -148,10 +148,11 @@ static void many_wait_for_few_seats_and_all_come_in(void **state)
 static void the_disk_is_limited_by_what_they_take_up(void **state)
 {
     struct session *s = fake_create("s", false);
+    struct told asleep = {0};
 
     fake.service->rules.disk = 5000;
     session_left(fake_enter(s));
-    session_sleep(s, NULL);
+    session_sleep(s, fake_changed, &asleep, NULL);
     fake_settle();
     assert_int_equal(refusal(&(struct session_wanted){.owner = ""}), ERR_LIMIT);
     fake_create("memory", true);

@@ -102,9 +102,10 @@ static void a_copy_that_fails_leaves_no_session(void **state)
     struct session *s = fake_create("s", false);
     struct session_wanted w = {.owner = "", .id = "fork", .from = s};
     struct told made = {0};
+    struct told asleep = {0};
 
     session_left(fake_enter(s));
-    session_sleep(s, NULL);
+    session_sleep(s, fake_changed, &asleep, NULL);
     fake_settle();
     fake.nworkspaces = 0;
     assert_int_equal(session_create(fake.service, &w, fake_made, &made, NULL), 0);

@@ -50,11 +50,17 @@ void session_fail_waiting(struct session *session, const struct err *e);
 void session_stop_waking(struct session *session);
 /* The users of a session; nobody uses a process that nobody listens to. */
 void session_visit_use(struct session_visit *v, bool in_use);
-/* Puts to sleep, or deletes, whatever has been unused for longest, to free memory. */
-void session_relieve(struct session_service *s);
 void session_pump_all(struct session_service *s);
 /* Who waits for a seat takes those that are free. */
 void session_seats_pump(struct session_service *s);
+
+/* -- session_sleep.c */
+/* Of those that could sleep without anybody noticing; NULL: there is none. */
+struct session *session_longest_unused(struct session_service *s);
+/* Puts to sleep, or deletes, whatever has been unused for longest, to free memory. */
+void session_relieve(struct session_service *s);
+/* It is asleep: who waits for that is told. */
+void session_tell_asleep(struct session *session);
 /* Every second. */
 void session_sleep_idle(struct session_service *s);
 

@@ -1,4 +1,4 @@
-/* session_live: how a session wakes and falls asleep.
+/* session_live: how a session wakes and falls asleep (session_sleep.c: when).
  *
  *   asleep --(somebody enters)--> waking: a seat, the environment, the sandbox --> awake
  *   awake --(idle, no seat for others, deleted, restored, lost)--> falling asleep --> asleep
@@ -13,8 +13,6 @@
 #include "base/log.h"
 #include "engine/nest.h"
 #include "service/session_internal.h"
-
-#define RELIEVE_MAX 8 /* sessions that one tick puts to sleep because memory is short */
 
 /* -- the list of those that are awake, the longest unused first -------------------------------- */
 
@@ -235,22 +233,6 @@ static void enter_queue(struct session *session)
     s->nqueue++;
 }
 
-/* Whether it could sleep now without anybody noticing. */
-static bool is_unused(const struct session *session)
-{
-    return session->state == SESSION_AWAKE && !session->ephemeral &&
-           session->inside.first == NULL && session->waiting.first == NULL;
-}
-
-static struct session *longest_unused(struct session_service *s)
-{
-    struct session *one = s->awake_first;
-
-    while (one != NULL && !is_unused(one))
-        one = one->awake_next;
-    return one;
-}
-
 /* Whether a seat will be free for one more that waits: puts the one to sleep that was not used for
  * longest, unless enough are on their way. */
 static bool make_room(struct session_service *s)
@@ -259,7 +241,7 @@ static bool make_room(struct session_service *s)
 
     if (s->leaving > s->nqueue)
         return true;
-    one = longest_unused(s);
+    one = session_longest_unused(s);
     if (one != NULL)
         session_close(one);
     return one != NULL;
@@ -487,6 +469,7 @@ static void on_closed(void *data, uint64_t bytes)
     log_event(LOG_DEBUG, "session.asleep", LOG_STR("session", session->record.id));
     if (session->is_lost)
         judge_loss(session, was_up);
+    session_tell_asleep(session);
     session_seats_pump(s);
     session_advance(session);
     session_unref(session);
@@ -507,60 +490,6 @@ void session_close(struct session *session)
     session->service->leaving++;
     session_ref(session);
     live_close(session->live, on_closed, session);
-}
-
-int session_sleep(struct session *session, struct err *e)
-{
-    if (session->ephemeral)
-        return err_set(e, ERR_INVALID, 0, "a session in memory cannot sleep");
-    if (session->inside.first != NULL || session->waiting.first != NULL || session->is_busy ||
-        session->state == SESSION_WAKING)
-        return err_set(e, ERR_EXISTS, 0, "session '%.128s' is in use", session->record.id);
-    if (session->state == SESSION_AWAKE)
-        session_close(session);
-    return 0;
-}
-
-void session_sleep_idle(struct session_service *s)
-{
-    struct session *next;
-    uint64_t now = clock_now_us();
-
-    for (struct session *one = s->awake_first; one != NULL; one = next) {
-        int64_t idle_s = one->record.idle_s;
-
-        next = one->awake_next;
-        if (session_is_expired(one))
-            session_delete(one, NULL, NULL);
-        else if (!one->ephemeral && one->users == 0 && one->waiting.first == NULL && idle_s >= 0 &&
-                 now - one->used_us >= (uint64_t)idle_s * 1000000)
-            session_close(one);
-    }
-}
-
-/* Durable ones first: they lose nothing.  One in memory has to be idle for as long as a durable one
- * until it sleeps. */
-void session_relieve(struct session_service *s)
-{
-    uint64_t now = clock_now_us();
-    struct session *one;
-
-    for (int i = 0; i < RELIEVE_MAX; i++) {
-        one = longest_unused(s);
-        if (one == NULL)
-            break;
-        session_close(one);
-    }
-    if (s->leaving > 0)
-        return;
-    for (one = s->awake_first; one != NULL; one = one->awake_next) {
-        if (!one->ephemeral || one->users > 0 || one->waiting.first != NULL ||
-            one->record.idle_s < 0 || now - one->used_us < (uint64_t)one->record.idle_s * 1000000)
-            continue;
-        log_event(LOG_WARNING, "session.out_of_memory", LOG_STR("session", one->record.id));
-        session_delete(one, NULL, NULL);
-        return;
-    }
 }
 
 /* -- what comes next --------------------------------------------------------------------------- */

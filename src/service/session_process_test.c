@@ -167,10 +167,11 @@ static void ids_go_on_after_sleep(void **state)
     struct session *s = fake_create("s", false);
     struct session_process *first = start(s, true), *second;
     struct session_process_view a, b;
+    struct told asleep = {0};
 
     session_process_view(first, &a);
     fake_end(0);
-    session_sleep(s, NULL);
+    session_sleep(s, fake_changed, &asleep, NULL);
     fake_settle();
     second = start(s, true);
     session_process_view(second, &b);

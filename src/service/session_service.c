@@ -321,6 +321,7 @@ void session_service_destroy(struct session_service *s)
     uv_timer_stop(&s->retry);
     save_all(s);
     free_answers(s->answers);
+    free_answers(s->sleepers);
     session_processes_finish(s);
     free_sessions(s->first);
     free_sessions(s->ending);

@@ -87,6 +87,7 @@ struct session_answer {
     };
     void *data;
     struct session *session; /* held, or NULL */
+    uint64_t until_us;       /* waits for a sleep: at most until then */
     char snapshot_id[40];
     struct err e; /* ERR_NONE: it worked */
 };
@@ -121,6 +122,7 @@ struct session_service {
     struct session *pump_first, *pump_last;
     struct session *dirty;
     struct session_answer *answers, **answers_end;
+    struct session_answer *sleepers; /* who waits until a session is asleep */
     struct snapshot *snapshots, **snapshots_end;
     struct workspace_removal *removals;
     struct session_process *ended_first, *ended_last; /* in order of their end */

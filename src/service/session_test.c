@@ -146,13 +146,14 @@ static void one_in_memory_stays_awake(void **state)
 {
     struct session *s = fake_create("s", true);
     struct err e = {0};
+    struct told asleep = {0};
 
     session_left(fake_enter(s));
     fake_age(s, 80000);
     session_tick(fake.service);
     fake_settle();
     assert_int_equal(s->state, SESSION_AWAKE);
-    assert_int_equal(session_sleep(s, &e), -1);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, &e), -1);
     assert_int_equal(e.code, ERR_INVALID);
     fake_age(s, 80000);
     assert_null(find("s"));
@@ -165,16 +166,20 @@ static void who_enters_while_it_falls_asleep_wakes_it_again(void **state)
     struct session *s = fake_create("s", false);
     struct told told = {0};
     struct session_visit *v;
+    struct told asleep = {0};
 
     session_left(fake_enter(s));
     fake.hold_close = true;
-    assert_int_equal(session_sleep(s, NULL), 0);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, NULL), 0);
     v = session_enter(s, fake_entered, &told, NULL);
     fake_settle();
     assert_int_equal(told.times, 0);
+    assert_int_equal(asleep.times, 0);
     assert_int_equal(s->state, SESSION_FALLING_ASLEEP);
     fake_go_on();
     assert_int_equal(told.times, 1);
+    assert_int_equal(asleep.times, 1);
+    assert_int_equal(asleep.e.code, ERR_NONE);
     assert_non_null(told.live);
     assert_int_equal(fake.opened, 2);
     session_left(v);
@@ -185,12 +190,45 @@ static void one_in_use_does_not_go_to_sleep(void **state)
     struct session *s = fake_create("s", false);
     struct session_visit *v = fake_enter(s);
     struct err e = {0};
+    struct told asleep = {0};
 
-    assert_int_equal(session_sleep(s, &e), -1);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, &e), -1);
     assert_int_equal(e.code, ERR_EXISTS);
     session_left(v);
-    assert_int_equal(session_sleep(s, NULL), 0);
-    assert_int_equal(session_sleep(s, NULL), 0);
+    assert_int_equal(asleep.times, 0);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, NULL), 0);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, NULL), 0);
+    fake_settle();
+    assert_int_equal(asleep.times, 2);
+    assert_int_equal(s->state, SESSION_ASLEEP);
+    assert_int_equal(session_sleep(s, fake_changed, &asleep, NULL), 0);
+    fake_settle();
+    assert_int_equal(asleep.times, 3);
+}
+
+static void who_waits_for_a_sleep_waits_in_vain_at_most_ten_seconds(void **state)
+{
+    struct session *s = fake_create("s", false), *t = fake_create("t", false);
+    struct told asleep[2] = {0};
+
+    fake.hold_close = true;
+    session_left(fake_enter(s));
+    session_left(fake_enter(t));
+    assert_int_equal(session_sleep(s, fake_changed, &asleep[0], NULL), 0);
+    assert_int_equal(session_sleep(t, fake_changed, &asleep[1], NULL), 0);
+    session_tick(fake.service);
+    fake_settle();
+    assert_int_equal(asleep[0].times, 0);
+    for (struct session_answer *a = fake.service->sleepers; a != NULL; a = a->next)
+        a->until_us -= a->session == s ? UINT64_C(10) * 1000000 : 0;
+    session_tick(fake.service);
+    fake_settle();
+    assert_int_equal(asleep[0].times, 1);
+    assert_int_equal(s->state, SESSION_FALLING_ASLEEP);
+    session_delete(t, NULL, NULL);
+    fake_go_on();
+    assert_int_equal(asleep[1].times, 1);
+    assert_int_equal(asleep[1].e.code, ERR_NOT_FOUND);
 }
 
 static void a_failed_waking_is_told_to_all_and_may_be_tried_again(void **state)
@@ -236,9 +274,10 @@ static void one_whose_image_is_gone_says_so(void **state)
 {
     struct session *s = fake_create("s", false);
     struct told told = {0};
+    struct told asleep = {0};
 
     session_left(fake_enter(s));
-    session_sleep(s, NULL);
+    session_sleep(s, fake_changed, &asleep, NULL);
     fake_settle();
     fake.nworkspaces = 0;
     session_enter(s, fake_entered, &told, NULL);
@@ -351,10 +390,11 @@ static void deleting_while_it_falls_asleep_waits_for_that(void **state)
 {
     struct session *s = fake_create("s", false);
     struct told deleted = {0};
+    struct told asleep = {0};
 
     session_left(fake_enter(s));
     fake.hold_close = true;
-    session_sleep(s, NULL);
+    session_sleep(s, fake_changed, &asleep, NULL);
     session_delete(s, fake_deleted, &deleted);
     fake_settle();
     assert_int_equal(deleted.times, 0);
@@ -377,6 +417,7 @@ int main(void)
         TEST(one_in_memory_stays_awake),
         TEST(who_enters_while_it_falls_asleep_wakes_it_again),
         TEST(one_in_use_does_not_go_to_sleep),
+        TEST(who_waits_for_a_sleep_waits_in_vain_at_most_ten_seconds),
         TEST(a_failed_waking_is_told_to_all_and_may_be_tried_again),
         TEST(a_lost_sandbox_is_a_sleep_and_its_visits_see_it),
         TEST(one_whose_image_is_gone_says_so),
