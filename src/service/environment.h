@@ -119,6 +119,18 @@ void environment_enter_cancel(struct environment_visit *v);
 void environment_left(struct environment_service *s, const char *name, const struct nest *nest,
                       const char *modules);
 
+/* Somebody who stays in environments for longer than a run.  Asked when a nest is wanted and none
+ * is idle. */
+struct environment_guests {
+    /* Since when (clock_now_us) nobody has used this nest, if the `entered` who have not left are
+     * all guests that could leave; 0: it is in use. */
+    uint64_t (*unused_since)(void *data, const struct nest *nest, uint32_t entered);
+    /* All of them leave it, soon. */
+    void (*leave)(void *data, const struct nest *nest);
+    void *data;
+};
+void environment_set_guests(struct environment_service *s, const struct environment_guests *g);
+
 /* -- logs: bytes of text, lines start with an RFC 3339 time and a blank */
 /* Length of the log; ERR_NOT_FOUND. */
 int environment_log_size(struct environment_service *s, const char *name, uint64_t *ret,

@@ -94,6 +94,7 @@ static enum attempt attempt(struct environment *env, struct run_spec *spec, stru
     if (n == NULL)
         return e->code == ERR_LIMIT ? WAITS : REFUSED;
     n->entered++;
+    n->asked = false; /* it will not be left after all */
     spec->nest = n->nest;
     fill_limits(&env->record, spec);
     note_use(env);

@@ -229,6 +229,48 @@ static void there_are_only_so_many_and_the_idle_one_makes_room(void **state)
     leave(&three, "e3", NULL);
 }
 
+static struct {
+    const struct nest *unused, *left;
+} guests;
+
+static uint64_t unused_since(void *data, const struct nest *nest, uint32_t entered)
+{
+    assert_int_equal(entered, 1);
+    return nest == guests.unused ? 1 : 0;
+}
+
+static void leave_nest(void *data, const struct nest *nest)
+{
+    assert_null(guests.left); /* asked once */
+    guests.left = nest;
+}
+
+static void guests_leave_when_none_is_idle(void **state)
+{
+    const struct environment_guests callbacks = {.unused_since = unused_since, .leave = leave_nest};
+    struct guest one = {0}, two = {0}, three = {0};
+
+    guests.unused = guests.left = NULL;
+    fake.settings.environments_warm = 2;
+    fake_restart();
+    environment_set_guests(fake.service, &callbacks);
+    make("e1", 0);
+    make("e2", 1);
+    make("e3", 2);
+    enter(&one, "e1");
+    enter(&two, "e2");
+    guests.unused = two.spec->nest;
+    enter(&three, "e3");
+    assert_int_equal(three.calls, 0);
+    assert_ptr_equal(guests.left, two.spec->nest);
+    fake_settle();
+    leave(&two, "e2", NULL);
+    assert_int_equal(three.calls, 1);
+    assert_int_equal(three.how, ENVIRONMENT_ENTERED);
+    leave(&one, "e1", NULL);
+    leave(&three, "e3", NULL);
+}
+
 static void when_none_makes_room_the_reason_is_told(void **state)
 {
     struct guest one = {0}, two = {.spec = run_spec_create()};
@@ -309,6 +351,7 @@ int main(void)
         TEST(a_rebuild_is_not_waited_for),
         TEST(a_deleted_one_lets_its_runs_finish),
         TEST(there_are_only_so_many_and_the_idle_one_makes_room),
+        TEST(guests_leave_when_none_is_idle),
         TEST(when_none_makes_room_the_reason_is_told),
         TEST(a_nest_that_fails_is_opened_anew),
         TEST(modules_are_learned_unless_they_are_given),

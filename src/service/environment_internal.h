@@ -68,6 +68,7 @@ struct environment_service {
     struct environment_nest *nests;
     uint32_t nnests;
     struct environment_visit *visits, **visits_end; /* in order of arrival */
+    struct environment_guests guests;
     struct layer_pin *pins;
     uv_timer_t soon, tick;
     unsigned ticks;
@@ -110,10 +111,10 @@ struct environment_nest {
     struct nest *nest;
     uint64_t layers[2];
     uint64_t opened_us;
-    uint32_t entered; /* runs that have not left */
-    bool closing;
+    uint32_t entered;    /* runs and guests that have not left */
+    bool asked, closing; /* asked: its guests are leaving */
 };
-/* The nest for a run of env, opened if need be.  NULL and e: ERR_LIMIT, there is no room now. */
+/* For a run of env, opened if need be.  NULL and e: ERR_LIMIT, there is no room now. */
 struct environment_nest *environment_nest_get(struct environment *env, struct err *e);
 struct environment_nest *environment_nest_find(struct environment_service *s,
                                                const struct nest *nest);
@@ -144,7 +145,6 @@ void layers_walk(struct environment_service *s);
 /* Every second: tries again what could not be removed. */
 void layers_tick(struct environment_service *s);
 
-/* -- environment_service.c */
-/* Everything that may have become possible is done from the loop, once. */
+/* -- environment_service.c: what may have become possible is done from the loop, once */
 void environment_soon(struct environment_service *s);
 char *environment_now(void); /* RFC 3339, to be freed; NULL when out of memory */

@@ -66,6 +66,8 @@ void environment_nest_retire(struct environment_nest *n)
 void environment_nest_leave(struct environment_nest *n)
 {
     n->entered--;
+    if (n->entered == 0)
+        n->asked = false;
     close_if_left(n);
     environment_soon(n->service);
 }
@@ -91,24 +93,69 @@ static uint64_t idle_since(const struct environment_nest *n)
     return used > n->opened_us ? used : n->opened_us;
 }
 
-/* Lets the one go that has been idle for longest, unless one is going already. */
-static void make_room(struct environment_service *s)
+/* The same for one that only guests are in, who could leave. */
+static uint64_t unused_since(const struct environment_nest *n)
 {
-    struct environment_nest *oldest = NULL;
-    uint64_t since = UINT64_MAX;
+    const struct environment_guests *g = &n->service->guests;
+
+    return n->environment != NULL && n->entered > 0 && g->unused_since != NULL
+               ? g->unused_since(g->data, n->nest, n->entered)
+               : 0;
+}
+
+static struct environment_nest *oldest(struct environment_service *s,
+                                       uint64_t (*since)(const struct environment_nest *n))
+{
+    struct environment_nest *best = NULL;
+    uint64_t least = UINT64_MAX;
 
     for (struct environment_nest *n = s->nests; n != NULL; n = n->next) {
-        uint64_t idle = idle_since(n);
+        uint64_t at = since(n);
 
-        if (n->closing)
-            return;
-        if (idle != 0 && idle < since) {
-            since = idle;
-            oldest = n;
+        if (at != 0 && at < least) {
+            least = at;
+            best = n;
         }
     }
-    if (oldest != NULL)
-        environment_nest_retire(oldest);
+    return best;
+}
+
+/* One that is closed, or will be idle soon.  (Without guests, what is left of their sandboxes goes
+ * at once.) */
+static bool is_going(const struct environment_nest *n)
+{
+    return n->closing || n->asked || n->entered == 0;
+}
+
+/* Lets the one go that has been idle for longest; if there is none, the guests of one that nobody
+ * has used for longest; unless one is going already. */
+static void make_room(struct environment_service *s)
+{
+    struct environment_nest *n;
+
+    for (n = s->nests; n != NULL; n = n->next) {
+        if (n->closing)
+            return;
+    }
+    n = oldest(s, idle_since);
+    if (n != NULL) {
+        environment_nest_retire(n);
+        return;
+    }
+    for (n = s->nests; n != NULL; n = n->next) {
+        if (is_going(n))
+            return;
+    }
+    n = oldest(s, unused_since);
+    if (n == NULL)
+        return;
+    n->asked = true;
+    s->guests.leave(s->guests.data, n->nest);
+}
+
+void environment_set_guests(struct environment_service *s, const struct environment_guests *g)
+{
+    s->guests = *g;
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */

@@ -103,6 +103,43 @@ static void a_seat_is_made_by_the_longest_unused(void **state)
     assert_int_equal(fake.nlives, 2);
 }
 
+static uint64_t unused_since(char *nest, uint32_t entered)
+{
+    return fake.guests.unused_since(fake.guests.data, (struct nest *)nest, entered);
+}
+
+static void an_environment_is_left_by_sessions_that_nobody_uses(void **state)
+{
+    static char nests[2];
+    struct session *a, *b, *c, *m;
+
+    fake.nest = (struct nest *)&nests[0];
+    session_left(fake_enter(a = fake_create("a", false)));
+    session_left(fake_enter(b = fake_create("b", false)));
+    fake.nest = (struct nest *)&nests[1];
+    session_left(fake_enter(c = fake_create("c", false)));
+    fake_age(a, 20);
+    assert_int_equal(unused_since(&nests[0], 2), b->used_us);
+    assert_int_equal(unused_since(&nests[0], 3), 0); /* somebody else is there too */
+    struct session_visit *v = fake_enter(b);
+    assert_int_equal(unused_since(&nests[0], 2), 0);
+    session_left(v);
+    fake.guests.leave(fake.guests.data, (struct nest *)&nests[0]);
+    assert_int_equal(a->state, SESSION_FALLING_ASLEEP);
+    assert_int_equal(b->state, SESSION_FALLING_ASLEEP);
+    assert_int_equal(c->state, SESSION_AWAKE);
+    fake_settle();
+    assert_int_equal(fake.entered, 1);
+    session_left(fake_enter(m = fake_create("m", true)));
+    assert_int_equal(unused_since(&nests[1], 2), 0); /* one in memory cannot sleep */
+    session_delete(m, NULL, NULL);
+    fake_settle();
+    assert_int_equal(unused_since(&nests[1], 1), c->used_us);
+    session_delete(c, NULL, NULL);
+    fake_settle();
+    assert_int_equal(fake.entered, 0);
+}
+
 static void without_a_seat_to_be_made_waking_is_refused(void **state)
 {
     struct session *a = fake_create("a", false), *b = fake_create("b", false);
@@ -378,6 +415,7 @@ int main(void)
         TEST(unused_ones_are_deleted_in_time),
         TEST(the_number_is_limited),
         TEST(a_seat_is_made_by_the_longest_unused),
+        TEST(an_environment_is_left_by_sessions_that_nobody_uses),
         TEST(without_a_seat_to_be_made_waking_is_refused),
         TEST(many_wait_for_few_seats_and_all_come_in),
         TEST(the_disk_is_limited_by_what_they_take_up),

@@ -59,6 +59,8 @@ void session_seats_pump(struct session_service *s);
 struct session *session_longest_unused(struct session_service *s);
 /* Puts to sleep, or deletes, whatever has been unused for longest, to free memory. */
 void session_relieve(struct session_service *s);
+/* From now on environments that only unused sessions are in are left when another is wanted. */
+void session_be_guests(struct session_service *s);
 /* It is asleep: who waits for that is told. */
 void session_tell_asleep(struct session *session);
 /* Every second. */

@@ -232,6 +232,7 @@ int session_service_start(struct session_service *s, struct store *store, struct
         return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     if (session_walk_start(s, e) < 0)
         return -1;
+    session_be_guests(s);
     uv_timer_start(&s->tick, on_tick, TICK_MS, TICK_MS);
     return 0;
 }
@@ -316,6 +317,8 @@ void session_service_destroy(struct session_service *s)
 {
     if (s == NULL)
         return;
+    if (s->store != NULL)
+        environment_set_guests(s->config.environments, &(const struct environment_guests){0});
     uv_timer_stop(&s->soon);
     uv_timer_stop(&s->tick);
     uv_timer_stop(&s->retry);

@@ -97,6 +97,45 @@ void session_sleep_idle(struct session_service *s)
     }
 }
 
+/* -- for an environment that another wants ------------------------------------------------------
+ */
+
+/* The list of those that are awake begins with the longest unused. */
+static uint64_t unused_since(void *data, const struct nest *nest, uint32_t entered)
+{
+    const struct session_service *s = data;
+    uint64_t since = 0;
+    uint32_t n = 0;
+
+    for (const struct session *one = s->awake_first; one != NULL; one = one->awake_next) {
+        if (one->nest != nest || !is_unused(one))
+            continue;
+        since = one->used_us;
+        n++;
+    }
+    return n == entered ? since : 0;
+}
+
+static void leave_nest(void *data, const struct nest *nest)
+{
+    struct session_service *s = data;
+    struct session *next;
+
+    for (struct session *one = s->awake_first; one != NULL; one = next) {
+        next = one->awake_next;
+        if (one->nest == nest && is_unused(one))
+            session_close(one);
+    }
+}
+
+void session_be_guests(struct session_service *s)
+{
+    const struct environment_guests guests = {
+        .unused_since = unused_since, .leave = leave_nest, .data = s};
+
+    environment_set_guests(s->config.environments, &guests);
+}
+
 /* -- for others -------------------------------------------------------------------------------- */
 
 /* Durable ones first: they lose nothing.  One in memory has to be idle for as long as a durable one

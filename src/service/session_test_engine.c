@@ -68,8 +68,14 @@ struct environment_visit *environment_enter(struct environment_service *s, const
         return (struct environment_visit *)&waiting;
     }
     fake.entered++;
+    spec->nest = fake.nest;
     done(data, ENVIRONMENT_ENTERED, "ready", NULL);
     return NULL;
+}
+
+void environment_set_guests(struct environment_service *s, const struct environment_guests *g)
+{
+    fake.guests = *g;
 }
 
 void environment_enter_cancel(struct environment_visit *v)

@@ -22,6 +22,8 @@ struct fake {
     int nlives, opened, entered, busy_removals;
     bool hold_up, hold_close, hold_copy; /* until fake_go_on() */
     bool environment_builds, environment_gone;
+    struct nest *nest; /* of environments that are entered now */
+    struct environment_guests guests;
     struct err fail_open; /* code set: the next live is lost with this before it is up */
     struct process *processes;
     char written[64];
