@@ -150,6 +150,15 @@ def test_delete_ends_what_runs(client):
     assert other.get(s.path).status == 404
 
 
+@pytest.mark.parametrize("wanted", [{"size": "3M"}, {"size": 100001},
+                                    {"size": 3000000, "ephemeral": True}])
+def test_an_unused_session_has_all_that_was_asked_for(client, wanted):
+    with session(client, **wanted) as s:
+        usage = s.get("/usage").body
+        assert usage["size"] == s.facts["size"] and usage["used"] == 0, usage
+        assert usage["inodes"] >= 1000 and usage["inodes_used"] <= 4
+
+
 def test_usage_is_told(one):
     one.write("f", b"x" * 300000)
     usage = one.get("/usage").body

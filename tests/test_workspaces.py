@@ -197,6 +197,8 @@ def test_the_largest_ones_take_up_nothing_until_they_are_used(shared):
         assert seen.f_ffree >= 10 * GIB // 8192
         assert seen.f_files - seen.f_ffree == 12  # WORKSPACE_OWN_INODES
         assert seen.f_blocks - seen.f_bfree == 6  # WORKSPACE_OWN_BLOCKS
+        assert seen.f_files - seen.f_ffree == 12  # WORKSPACE_OWN_INODES
+        assert seen.f_blocks - seen.f_bfree == 6  # WORKSPACE_OWN_BLOCKS
     assert shared.good(sp.WORKSPACE_CLOSE, layer=number).bytes < 4 * MIB
     wait_until(lambda: shared.ask(sp.WORKSPACE_REMOVE, layer=number).error == 0, 10, "removed")
 

@@ -21,6 +21,7 @@ struct usage {
     struct file_call *call;
     bool is_asking; /* the answer to live_usage is still to come */
     bool has_storage;
+    uint64_t size; /* as it was asked for: the file system rounds */
     struct file_storage storage;
     struct live_usage live;
 };
@@ -48,7 +49,7 @@ static void reply(struct usage *u)
     struct buf body = {0};
     struct writer w = {.out = &body};
     put(&w, "{");
-    put_number(&w, "size", u->storage.size);
+    put_number(&w, "size", u->size);
     put_number(&w, "used", u->storage.used);
     put_number(&w, "inodes", u->storage.inodes);
     put_number(&w, "inodes_used", u->storage.inodes_used);
@@ -121,6 +122,7 @@ static void on_usage(void *data, const struct live_usage *usage)
 static void on_entered(void *data, struct session *session, struct live *live, const struct err *e)
 {
     struct usage *u = data;
+    struct session_view view;
     struct err failure = {0};
     if (!live) {
         u->visit = NULL; /* it is over */
@@ -128,6 +130,8 @@ static void on_entered(void *data, struct session *session, struct live *live, c
         usage_destroy(u);
         return;
     }
+    session_view(session, &view);
+    u->size = view.bytes;
     u->is_asking = live_usage(live, on_usage, u, &failure) == 0;
     if (u->is_asking)
         return;

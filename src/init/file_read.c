@@ -4,11 +4,13 @@
  * their names are changed meanwhile; it never waits for a FIFO or a device. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/statvfs.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "init/file_internal.h"
+#include "wire/workspace.h"
 
 /* The target of an open link, or NULL. */
 static const char *target_of(int fd, const char *name)
@@ -124,18 +126,24 @@ int file_read(struct call *c)
 int file_usage(struct call *c)
 {
     struct file_storage s;
-    struct statvfs v;
-    uint64_t block;
+    struct statfs v;
+    uint64_t used, inodes;
 
-    if (fstatvfs(c->w->root, &v) < 0)
+    if (fstatfs(c->w->root, &v) < 0)
         return -errno;
-    /* The quota of a workspace is what ext4 holds back (wire/workspace.h): f_bavail knows it, and
-     * f_blocks does not. */
-    block = v.f_frsize;
-    s.used = (v.f_blocks - v.f_bfree) * block;
-    s.size = s.used + v.f_bavail * block;
+    used = v.f_blocks - v.f_bfree;
+    inodes = v.f_files - v.f_ffree;
+    /* An empty workspace is empty, and all of it can be used (wire/workspace.h). */
+    if (v.f_type == EXT4_SUPER_MAGIC) {
+        v.f_files -= WORKSPACE_OWN_INODES;
+        used -= used < WORKSPACE_OWN_BLOCKS ? used : WORKSPACE_OWN_BLOCKS;
+        inodes -= inodes < WORKSPACE_OWN_INODES ? inodes : WORKSPACE_OWN_INODES;
+    }
+    /* Its quota is what ext4 holds back: f_bavail knows it, and f_blocks does not. */
+    s.used = used * (uint64_t)v.f_frsize;
+    s.size = s.used + v.f_bavail * (uint64_t)v.f_frsize;
     s.inodes = v.f_files;
-    s.inodes_used = v.f_files - v.f_ffree;
+    s.inodes_used = inodes;
     call_frame(c, FILE_STORAGE, &s, "", 0);
     return 0;
 }

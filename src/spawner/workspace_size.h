@@ -7,8 +7,6 @@
 #include "wire/workspace.h"
 
 #define WORKSPACE_JOURNAL_MB 4 /* the least that ext4 takes */
-/* What an empty one has in use: the directories /, root (a block each) and lost+found (four). */
-#define WORKSPACE_OWN_BLOCKS 6
 
 struct workspace_geometry {
     uint64_t blocks; /* of IMAGE_BLOCK bytes */

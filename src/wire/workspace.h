@@ -39,9 +39,14 @@
  *
  * SPAWN_WORKSPACE_REMOVE: layer.  EBUSY: it is open or still in use; none is no error
  *
- * Seen from inside (statvfs(3)) a workspace has f_bavail free and f_blocks - f_bfree in use;
- * f_blocks itself is what the file system was made for. */
+ * Seen from inside (statvfs(3)) a workspace has f_bavail free and f_blocks - f_bfree in use, its
+ * own blocks among them; f_blocks itself is what the file system was made for. */
 #pragma once
+
+/* What an empty one has in use: the directories /, root (a block each) and lost+found (four). */
+#define WORKSPACE_OWN_BLOCKS 6
+/* Ten that ext4 keeps, lost+found, and root. */
+#define WORKSPACE_OWN_INODES 12
 
 #define WORKSPACE_GROWTH    8 /* the file system is made for so many times its first size */
 #define WORKSPACE_BYTES_MIN (64u << 10)
