@@ -14,7 +14,7 @@ NAMES = {
     "tmpfs and devpts inside", "change of root inside", "overlayfs", "device nodes", "clone3",
     "pidfd_open", "close_range", "openat2", "seccomp filter", "landlock", "cgroup memory",
     "cgroup cpu", "cgroup pids", "swap accounting", "data directory", "python3", "bash", "node",
-    "open files", "memory", "mke2fs", "loop devices", "layers", "image tools", "veth", "nftables",
+    "open files", "memory", "mke2fs", "loop devices", "layers", "workspaces", "image tools", "veth", "nftables",
     "forwarding", "resolvers"}
 
 

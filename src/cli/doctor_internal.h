@@ -92,7 +92,7 @@ doctor_probe doctor_probe_kernel, doctor_probe_machine, doctor_probe_clone3, doc
     doctor_probe_close_range, doctor_probe_openat2, doctor_probe_seccomp, doctor_probe_landlock,
     doctor_probe_overlay, doctor_probe_devices;
 /* doctor_layers.c */
-doctor_probe doctor_probe_loop, doctor_probe_programs, doctor_probe_layers;
+doctor_probe doctor_probe_loop, doctor_probe_programs, doctor_probe_layers, doctor_probe_workspaces;
 /* doctor_network.c */
 doctor_probe doctor_probe_veth, doctor_probe_nftables, doctor_probe_forwarding,
     doctor_probe_resolvers;

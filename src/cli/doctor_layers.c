@@ -1,7 +1,7 @@
-/* doctor_layers: tries what environments are kept in: file systems in files, seen with other ids
- * and under an overlay; and looks for the tools that images are made with.  Runs in the child of a
- * check, as root; what it mounts lies in a mount namespace of its own, and the loop device lets go
- * by itself. */
+/* doctor_layers: tries what environments and sessions are kept in: file systems in files, seen with
+ * other ids, under an overlay and with a quota; and looks for the tools that images are made with.
+ * Runs in the child of a check, as root; what it mounts lies in a mount namespace of its own, and
+ * the loop device lets go by itself. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -169,31 +169,58 @@ static void lay_over(struct doctor_finding *f)
         doctor_fail(f, errno, "overlay over it");
 }
 
-void doctor_probe_layers(const struct doctor_check *check, struct doctor_finding *f)
+/* Mounts a new file system in a file as ./layer, in a tmpfs of our own.  Its loop device and that
+ * one's path, or -1 with a finding. */
+static int mount_image(char path[static 32], struct doctor_finding *f)
 {
     static const char *const dirs[] = {"layer", "seen", "empty", "merged"};
     _cleanup_fd_ int image = memfd_create("image", MFD_CLOEXEC);
-    char path[32];
 
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("dunlin-doctor", "/tmp", "tmpfs", MS_NOSUID, "mode=0755,size=1m") < 0 ||
         chdir("/tmp") < 0 || image < 0 || ftruncate(image, IMAGE_BYTES) < 0) {
         doctor_fail(f, errno, "a private tmpfs");
-        return;
+        return -1;
     }
     for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
         mkdir(dirs[i], 0755);
     if (run_mke2fs(image) < 0) {
         doctor_fail(f, errno, "mke2fs");
-        return;
+        return -1;
     }
     _cleanup_fd_ int loop = attach_loop(image, path, f);
     if (loop < 0)
-        return;
+        return -1;
     if (mount(path, "layer", "ext4", MS_NOSUID | MS_NODEV, NULL) < 0 ||
         mkdir("layer/root", 0755) < 0) {
         doctor_fail(f, errno, "ext4 on %s", path);
-        return;
+        return -1;
     }
-    lay_over(f);
+    return fd_steal(&loop);
+}
+
+void doctor_probe_layers(const struct doctor_check *check, struct doctor_finding *f)
+{
+    char path[32];
+    _cleanup_fd_ int loop = mount_image(path, f);
+
+    if (loop >= 0)
+        lay_over(f);
+}
+
+void doctor_probe_workspaces(const struct doctor_check *check, struct doctor_finding *f)
+{
+    char device[32], path[80];
+    _cleanup_fd_ int loop = mount_image(device, f);
+
+    if (loop < 0)
+        return;
+    /* What a workspace's quota is set with. */
+    snprintf(path, sizeof path, "/sys/fs/ext4/%s/reserved_clusters", device + strlen("/dev/"));
+    if (doctor_write_file(path, "0") == 0)
+        return;
+    doctor_fail(f, errno, "write %s", path);
+    snprintf(f->fix, sizeof f->fix,
+             "mount -o remount,rw /sys; in a container: docker run "
+             "--privileged -v /dev:/dev");
 }

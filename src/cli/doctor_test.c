@@ -241,6 +241,13 @@ static void lock_sysctls(void)
         _exit(1);
 }
 
+static void lock_sys(void)
+{
+    if (mount("/sys", "/sys", NULL, MS_BIND | MS_REC, NULL) < 0 ||
+        mount(NULL, "/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+        _exit(1);
+}
+
 static void hide_groups(void)
 {
     if (umount2("/sys/fs/cgroup", MNT_DETACH) < 0)
@@ -332,6 +339,7 @@ static void what_networks_and_environments_lack_is_named(void **state)
     assert_spoiled("resolvers", keep_names_at_home, "names none that a sandbox could reach", "");
     assert_spoiled("loop devices", empty_devices, "/dev/loop-control: No such file", "");
     assert_spoiled("layers", drop_root, "Operation not permitted", "");
+    assert_spoiled("workspaces", lock_sys, "reserved_clusters: Read-only file", "remount,rw /sys");
     assert_spoiled("image tools", hide_skopeo, "not installed: skopeo", "");
 }
 
