@@ -1,10 +1,11 @@
 """Settings: flags, environment variables and .env, their order, and what is said of bad ones."""
 import re
+import subprocess
 
 import pytest
 import requests
 
-from server import dunlin, free_port
+from server import DUNLIN, clean_environment, dunlin, free_port
 
 VARIABLES = [
     "HOST", "PORT", "DATA", "API_KEYS", "API_KEY_FILE", "ALLOW_ANONYMOUS", "CONCURRENT_LIMIT",
@@ -50,6 +51,17 @@ def test_a_bad_value_stops_the_start_and_is_named(spare_directory, name, value):
                    seconds=20)
     assert ended.returncode not in (0, None)
     assert name in ended.stderr or flag(name) in ended.stderr, ended.stderr
+
+
+def test_more_live_sessions_than_descriptors_permit_are_lowered_and_said():
+    ended = subprocess.run(
+        ["prlimit", "--nofile=6000:6000", "setpriv", "--reuid=65534", "--clear-groups", DUNLIN,
+         "serve"],
+        env=clean_environment({"SESSION_LIVE_LIMIT": "1000"}), text=True, capture_output=True,
+        timeout=20, check=False)
+    assert ended.returncode != 0 and "made by root" in ended.stderr
+    found = re.search(r'sessions\.limited.*lowered_to"?[=:] ?(\d+)', ended.stderr)
+    assert found and 100 < int(found.group(1)) < 500, ended.stderr
 
 
 def test_an_unknown_flag_stops_the_start_and_is_named():

@@ -123,7 +123,7 @@ const struct doctor_check doctor_checks[] = {
     {.name = "node", .probe = doctor_probe_program, .subject = "node", .optional = true,
      .cost = "JavaScript cannot run", .fix = "apt-get install nodejs"},
     {.name = "open files", .probe = doctor_probe_files, .optional = true,
-     .cost = "fewer sandboxes and connections at the same time",
+     .cost = "fewer sandboxes, sessions and connections at the same time",
      .fix = "ulimit -Hn 65536; in a systemd unit: LimitNOFILE=65536"},
     {.name = "memory", .probe = doctor_probe_memory, .optional = true,
      .cost = "runs wait for memory, or are ended by the kernel",

@@ -16,9 +16,9 @@
 #include "cli/doctor_internal.h"
 
 #define MIB             (1u << 20)
-#define FILES_WANTED    8192 /* 4096 connections, a dozen for each sandbox of the default pool */
-#define MEMORY_WANTED   512  /* MiB free: a handful of ordinary runs */
-#define DISK_WANTED     2048 /* MiB free: the private copy of the system files, and some state */
+#define FILES_WANTED    18432 /* 4096 connections, a dozen for each of 1000 sessions and the pool */
+#define MEMORY_WANTED   512   /* MiB free: a handful of ordinary runs */
+#define DISK_WANTED     2048  /* MiB free: the private copy of the system files, and some state */
 #define PATH_BYTES      4096
 #define ID_FILE_COLUMNS 256
 

@@ -32,6 +32,9 @@ struct launch {
 /* Sandboxes at once: what the pools and the concurrency limit can ask for, with room for those on
  * their way out. */
 uint32_t launch_slots(const struct settings *s);
+/* How many of SESSION_LIVE_LIMIT sessions can be awake where the server and the spawner may open so
+ * many files; at least 1. */
+uint32_t launch_live_sessions(const struct settings *s, uint64_t files);
 
 /* The most that any sandbox may have, enum spawn_network. */
 uint32_t launch_network(const struct settings *s);

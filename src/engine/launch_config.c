@@ -15,8 +15,15 @@
 #include "base/settings.h"
 #include "engine/launch.h"
 
-#define SPARE_SLOTS     32   /* sandboxes that are being taken apart */
-#define NEST_SLOTS      4    /* of each environment in use, beside those that run */
+#define SPARE_SLOTS 32 /* sandboxes that are being taken apart */
+#define NEST_SLOTS  4  /* of each environment in use, beside those that run */
+/* Descriptors of the server: of connections at most half of all (http/server.c), its own, of each
+ * run, and of each live session: two of its sandbox, two of an interpreter kept ready, and of what
+ * runs in it. */
+#define HTTP_FDS        (2 * LIMIT_HTTP_CONNECTIONS)
+#define SERVER_FDS      256
+#define RUN_FDS         4
+#define SESSION_FDS     8
 #define RESOLV_CONF_MAX 8192 /* bytes of it that are read: its meaningful lines are few */
 
 static uint32_t megabytes(int64_t bytes)
@@ -31,6 +38,25 @@ uint32_t launch_slots(const struct settings *s)
                     s->session_live_limit;
 
     return slots < LIMIT_SLOTS ? (uint32_t)slots : LIMIT_SLOTS;
+}
+
+/* What is left for sessions, `each` of them. */
+static uint64_t room(uint64_t files, uint64_t others, uint64_t each)
+{
+    return files > others ? (files - others) / each : 0;
+}
+
+uint32_t launch_live_sessions(const struct settings *s, uint64_t files)
+{
+    uint64_t wanted = (uint64_t)s->session_live_limit;
+    uint64_t slots = launch_slots(s), runs = slots > wanted ? slots - wanted : 0;
+    uint64_t http = files / 2 < HTTP_FDS ? files / 2 : HTTP_FDS;
+    uint64_t in_spawner = room(files, SPAWN_OWN_FDS + runs * SPAWN_SLOT_FDS, SPAWN_SLOT_FDS);
+    uint64_t in_server = room(files, http + SERVER_FDS + runs * RUN_FDS, SESSION_FDS);
+    uint64_t fit = in_spawner < in_server ? in_spawner : in_server;
+
+    fit = fit < wanted ? fit : wanted;
+    return fit > 0 ? (uint32_t)fit : 1;
 }
 
 static void fill_limits(const struct settings *s, struct spawn_config *c)

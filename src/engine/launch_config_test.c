@@ -98,12 +98,36 @@ static void the_highest_network_follows_what_is_permitted(void **state)
     settings_finish(&s);
 }
 
+static void sessions_fit_into_the_descriptors_there_are(void **state)
+{
+    struct settings s;
+    uint32_t most = 0;
+
+    LOAD(&s, "--session-live-limit=1000");
+    assert_int_equal(launch_live_sessions(&s, 65536), 1000);
+    assert_int_equal(launch_live_sessions(&s, 20000), 1000);
+    assert_int_equal(launch_live_sessions(&s, 0), 1);
+    for (uint64_t files = 0; files < 65536; files += 512) {
+        uint32_t fit = launch_live_sessions(&s, files);
+        uint32_t runs = launch_slots(&s) - 1000;
+
+        assert_true(fit >= most);
+        most = fit;
+        if (fit > 1 && fit < 1000) {
+            assert_true(SPAWN_OWN_FDS + (fit + runs) * SPAWN_SLOT_FDS <= files);
+            assert_true(files / 2 + fit * 6 + runs * 2 <= files);
+        }
+    }
+    settings_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resolvers_that_no_sandbox_reaches_are_left_out),
         cmocka_unit_test(lists_and_limits_arrive_as_they_were_set),
         cmocka_unit_test(the_highest_network_follows_what_is_permitted),
+        cmocka_unit_test(sessions_fit_into_the_descriptors_there_are),
     };
     clearenv();
     return cmocka_run_group_tests(tests, NULL, NULL);

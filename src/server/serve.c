@@ -146,6 +146,24 @@ static void raise_descriptors(void)
     setrlimit(RLIMIT_NOFILE, &lim);
 }
 
+/* The spawner inherits the limit. */
+static void bound_sessions(struct settings *s)
+{
+    struct rlimit lim;
+    uint32_t fit;
+
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+        return;
+    fit = launch_live_sessions(s, lim.rlim_cur);
+    if (fit >= s->session_live_limit)
+        return;
+    log_event(LOG_WARNING, "sessions.limited", LOG_INT("SESSION_LIVE_LIMIT", s->session_live_limit),
+              LOG_INT("lowered_to", fit), LOG_INT("open_files", (int64_t)lim.rlim_cur),
+              LOG_STR("advice", "raise the limit of open files: LimitNOFILE=65536 in the unit, or "
+                                "ulimit -Hn 65536"));
+    s->session_live_limit = fit;
+}
+
 static int start_engine(struct server *s, struct err *e)
 {
     const struct settings *t = &s->settings;
@@ -313,6 +331,7 @@ static int start(struct server *s, struct err *e)
     mallopt(M_ARENA_MAX, ARENAS);
     mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
     raise_descriptors();
+    bound_sessions(&s->settings);
     /* Both parts use little of the CPU, and everybody waits for them (R52); the spawner inherits
      * it. Where the priority may not be raised, things only get slower. */
     (void)setpriority(PRIO_PROCESS, 0, PRIORITY);

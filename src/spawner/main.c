@@ -39,9 +39,6 @@
 #define SERVER_FD      3
 #define EVENTS         64
 #define DRAIN_PAUSE_MS 2
-#define FDS_PER_SLOT   12 /* four groups, five counters, a pidfd, and what is under way */
-#define FDS_PER_NEST   13 /* the same groups and counters, a pidfd, a socket, modules, a target */
-#define FDS_RESERVED   (128 + LIMIT_NESTS * FDS_PER_NEST)
 
 static struct spawner spawner;
 
@@ -97,7 +94,7 @@ static int read_config(struct spawner *s, struct err *e)
  * are fewer slots. */
 static void bound_slots(struct spawner *s)
 {
-    rlim_t want = FDS_RESERVED + (rlim_t)s->config.slots * FDS_PER_SLOT;
+    rlim_t want = SPAWN_OWN_FDS + (rlim_t)s->config.slots * SPAWN_SLOT_FDS;
     struct rlimit lim;
     uint32_t most;
 
@@ -109,8 +106,9 @@ static void bound_slots(struct spawner *s)
         setrlimit(RLIMIT_NOFILE, &lim);
     else
         lim.rlim_cur = want;
-    most =
-        lim.rlim_cur > FDS_RESERVED ? (uint32_t)((lim.rlim_cur - FDS_RESERVED) / FDS_PER_SLOT) : 1;
+    most = lim.rlim_cur > SPAWN_OWN_FDS
+               ? (uint32_t)((lim.rlim_cur - SPAWN_OWN_FDS) / SPAWN_SLOT_FDS)
+               : 1;
     if (s->config.slots > most)
         s->config.slots = most;
 }

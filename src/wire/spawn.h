@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "wire/spawn_config.h"
 
 /* What a nest is for, and with it the profile of every sandbox in it. */
@@ -25,6 +26,11 @@ enum spawn_network {
 
 #define SPAWN_NUMBER (UINT64_C(1) << 48) /* numbers of layers and of archives are below */
 #define SPAWN_LAYERS 8                   /* under one nest */
+
+/* Descriptors of the spawner: of each slot (four groups, five counters, a pidfd, and what is under
+ * way), and of the rest (of each nest the same, a socket, modules and a target). */
+#define SPAWN_SLOT_FDS 12
+#define SPAWN_OWN_FDS  (128 + LIMIT_NESTS * 13)
 
 /* What SPAWN_NEST_OPEN makes a nest from.  A layer is a number: of the ext4 image (once complete)
  * data/layers/<number>.img whose directory root/ is the tree. */
