@@ -230,6 +230,24 @@ void client_time_print(const char *s)
         printf(WORDS(" (%s)", "（%s）"), age);
 }
 
+void client_fact_print(const char *label, const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return;
+    printf("%s: ", label);
+    client_text_print(text);
+    putchar('\n');
+}
+
+void client_fact_print_time(const char *label, const char *time)
+{
+    if (time == NULL || *time == '\0')
+        return;
+    printf("%s: ", label);
+    client_time_print(time);
+    putchar('\n');
+}
+
 /* -- sizes ------------------------------------------------------------------------------------- */
 
 void client_size_format(uint64_t bytes, char out[static CLIENT_SIZE_MAX])

@@ -38,6 +38,9 @@ void client_time_age(int64_t seconds, char out[static CLIENT_AGE_MAX]);
 /* Prints a time of the server: local time and age in English, as it came and age in Chinese (where
  * scripts may depend on it).  What is no time is printed as it came. */
 void client_time_print(const char *s);
+/* "label: text", a line of its own; nothing for NULL and "". */
+void client_fact_print(const char *label, const char *text);
+void client_fact_print_time(const char *label, const char *time);
 
 #define CLIENT_SIZE_MAX 16
 /* "0 B", "999 B", "1.5 MB", "12 GB": decimal units, at most three digits and a point. */

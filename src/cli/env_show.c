@@ -13,15 +13,6 @@
 #include "cli/env_internal.h"
 #include "cli/words.h"
 
-static void print_time(const char *label, const char *text)
-{
-    if (*text == '\0')
-        return;
-    printf("%s: ", label);
-    client_time_print(text);
-    putchar('\n');
-}
-
 /* -- list -------------------------------------------------------------------------------------- */
 
 static void print_item(const json_t *one)
@@ -34,8 +25,10 @@ static void print_item(const json_t *one)
     env_print_fact(WORDS("      Status", "      状态"), status);
     env_print_fact(WORDS("      Description", "      描述"), client_text_of(one, "description"));
     env_print_fact(WORDS("      Python version", "      Python版本"), env_python(one));
-    print_time(WORDS("      Created", "      创建时间"), client_text_of(one, "created_at"));
-    print_time(WORDS("      Last used", "      最后使用"), client_text_of(one, "last_used"));
+    client_fact_print_time(WORDS("      Created", "      创建时间"),
+                           client_text_of(one, "created_at"));
+    client_fact_print_time(WORDS("      Last used", "      最后使用"),
+                           client_text_of(one, "last_used"));
     putchar('\n');
 }
 
@@ -155,8 +148,10 @@ static void print_info(const json_t *one)
     env_print_fact(WORDS("   📝 Description", "   📝 描述"), client_text_of(one, "description"));
     env_print_fact(WORDS("   🐍 Python version", "   🐍 Python版本"), env_python(one));
     env_print_fact(WORDS("   📊 Status", "   📊 状态"), status);
-    print_time(WORDS("   📅 Created", "   📅 创建时间"), client_text_of(one, "created_at"));
-    print_time(WORDS("   🕐 Last used", "   🕐 最后使用"), client_text_of(one, "last_used"));
+    client_fact_print_time(WORDS("   📅 Created", "   📅 创建时间"),
+                           client_text_of(one, "created_at"));
+    client_fact_print_time(WORDS("   🕐 Last used", "   🕐 最后使用"),
+                           client_text_of(one, "last_used"));
     print_more(one);
 }
 

@@ -206,24 +206,6 @@ static int do_import(struct client *c, const struct client_options *o)
 
 /* -- list, remove, gc -------------------------------------------------------------------------- */
 
-static void print_fact(const char *label, const char *text)
-{
-    if (*text == '\0')
-        return;
-    printf("      %s: ", label);
-    client_text_print(text);
-    putchar('\n');
-}
-
-static void print_time(const char *label, const char *text)
-{
-    if (*text == '\0')
-        return;
-    printf("      %s: ", label);
-    client_time_print(text);
-    putchar('\n');
-}
-
 static void print_image(const json_t *one)
 {
     char size[CLIENT_SIZE_MAX];
@@ -232,15 +214,18 @@ static void print_image(const json_t *one)
     fputs("   📦 ", stdout);
     client_text_print(client_text_of(one, "name"));
     putchar('\n');
-    print_fact(WORDS("Source", "来源"), client_text_of(one, "source"));
-    print_fact(WORDS("Digest", "摘要"), client_text_of(one, "digest"));
-    print_fact(WORDS("Python version", "Python版本"), client_text_of(one, "python_version"));
-    print_fact(WORDS("Size", "大小"), size);
+    client_fact_print(WORDS("      Source", "      来源"), client_text_of(one, "source"));
+    client_fact_print(WORDS("      Digest", "      摘要"), client_text_of(one, "digest"));
+    client_fact_print(WORDS("      Python version", "      Python版本"),
+                      client_text_of(one, "python_version"));
+    client_fact_print(WORDS("      Size", "      大小"), size);
     printf(WORDS("      Environments: %" JSON_INTEGER_FORMAT "\n",
                  "      使用的环境: %" JSON_INTEGER_FORMAT " 个\n"),
            client_number_of(one, "environments"));
-    print_time(WORDS("Created", "创建时间"), client_text_of(one, "created_at"));
-    print_time(WORDS("Last used", "最后使用"), client_text_of(one, "last_used"));
+    client_fact_print_time(WORDS("      Created", "      创建时间"),
+                           client_text_of(one, "created_at"));
+    client_fact_print_time(WORDS("      Last used", "      最后使用"),
+                           client_text_of(one, "last_used"));
     putchar('\n');
 }
 

@@ -90,24 +90,6 @@ static const char *state_words(const char *state)
     return strcmp(state, "falling asleep") == 0 ? WORDS("falling asleep", "正在休眠") : "?";
 }
 
-static void print_fact(const char *label, const char *text)
-{
-    if (*text == '\0')
-        return;
-    printf("%s: ", label);
-    client_text_print(text);
-    putchar('\n');
-}
-
-static void print_time(const char *label, const char *text)
-{
-    if (*text == '\0')
-        return;
-    printf("%s: ", label);
-    client_time_print(text);
-    putchar('\n');
-}
-
 /* A quota in the units in which it is asked for, when it is a whole number of them. */
 static void format_quota(uint64_t bytes, char out[static CLIENT_SIZE_MAX])
 {
@@ -208,20 +190,20 @@ static void print_session(const json_t *one)
     client_text_print(client_text_of(one, "id"));
     putchar('\n');
     printf("   %s: %s %s\n", WORDS("State", "状态"), icon(state), state_words(state));
-    print_fact(WORDS("   Environment", "   环境"), client_text_of(one, "environment"));
+    client_fact_print(WORDS("   Environment", "   环境"), client_text_of(one, "environment"));
     puts(json_is_true(json_object_get(one, "ephemeral"))
              ? WORDS("   In memory: gone when the server stops", "   仅在内存中")
              : WORDS("   Durable", "   持久保存"));
     format_quota((uint64_t)client_number_of(one, "size"), size);
-    print_fact(WORDS("   Size", "   大小"), size);
+    client_fact_print(WORDS("   Size", "   大小"), size);
     client_size_format((uint64_t)client_number_of(one, "disk_bytes"), size);
-    print_fact(WORDS("   On the disk", "   占用磁盘"), size);
-    print_fact(WORDS("   Network", "   网络"), client_text_of(one, "network"));
+    client_fact_print(WORDS("   On the disk", "   占用磁盘"), size);
+    client_fact_print(WORDS("   Network", "   网络"), client_text_of(one, "network"));
     print_map(WORDS("   Label", "   标签"), json_object_get(one, "labels"));
     print_map(WORDS("   Variable", "   变量"), json_object_get(one, "env"));
-    print_time(WORDS("   Created", "   创建时间"), client_text_of(one, "created_at"));
-    print_time(WORDS("   Last used", "   最后使用"), client_text_of(one, "last_used"));
-    print_time(WORDS("   Expires", "   过期时间"), client_text_of(one, "expires_at"));
+    client_fact_print_time(WORDS("   Created", "   创建时间"), client_text_of(one, "created_at"));
+    client_fact_print_time(WORDS("   Last used", "   最后使用"), client_text_of(one, "last_used"));
+    client_fact_print_time(WORDS("   Expires", "   过期时间"), client_text_of(one, "expires_at"));
     if (json_is_true(json_object_get(one, "expires_soon")))
         puts(WORDS("   ⚠️  expires soon, unless it is used", "   ⚠️  即将过期"));
     printf("   %s: %" JSON_INTEGER_FORMAT "\n", WORDS("Processes", "进程"),

@@ -72,16 +72,24 @@ static int put_in_place(struct call *c, const struct place *from, const struct p
     return r;
 }
 
+/* What is moved or copied. */
+static int find_source(struct call *c, struct place *from, struct stat *st)
+{
+    int r = path_place(c, c->w->path, false, false, from);
+
+    if (r < 0)
+        return r;
+    return fstatat(from->dir, from->name, st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 int file_move(struct call *c)
 {
     _cleanup_place_ struct place from = {.dir = -1}, to = {.dir = -1};
     struct stat st;
-    int r = path_place(c, c->w->path, false, false, &from);
+    int r = find_source(c, &from, &st);
 
     if (r < 0)
         return r;
-    if (fstatat(from.dir, from.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
     if ((r = path_place(c, c->w->other, call_has(c, FILE_PARENTS), false, &to)) < 0)
         return r;
     if ((r = put_in_place(c, &from, &to)) == -EINVAL)
@@ -274,12 +282,10 @@ int file_copy(struct call *c)
 {
     _cleanup_place_ struct place from = {.dir = -1}, to = {.dir = -1};
     struct stat st;
-    int r = path_place(c, c->w->path, false, false, &from);
+    int r = find_source(c, &from, &st);
 
     if (r < 0)
         return r;
-    if (fstatat(from.dir, from.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
     if (S_ISDIR(st.st_mode) && !call_has(c, FILE_RECURSIVE))
         return -EISDIR;
     if ((r = path_place(c, c->w->other, call_has(c, FILE_PARENTS), false, &to)) < 0)
