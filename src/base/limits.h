@@ -64,8 +64,8 @@
     256 /* records of processes in one session, the ended ones included                            \
          */
 #define LIMIT_OUTPUT_KEPT                                                                          \
-    (256u << 20) /* bytes of output that are kept of all processes together: beyond this the ended \
-                    ones lose theirs first */
+    (256u << 20) /* bytes of output that are kept of all processes together: beyond this the       \
+                    session with most loses some, of the ended ones first */
 #define LIMIT_STREAM_LAG        (256u << 10) /* bytes that a foreground process may be ahead */
 #define LIMIT_FILE_ENTRIES      10000        /* of one listing or search */
 #define LIMIT_FILE_TREE_DEPTH   64           /* directories beneath each other that a call walks */

@@ -78,6 +78,7 @@ static void unlink_process(struct session_process *p)
     *(p->prev != NULL ? &p->prev->next : &session->processes) = p->next;
     *(p->next != NULL ? &p->next->prev : &session->processes_last) = p->prev;
     session->nprocesses--;
+    session->output_kept -= output_kept(&p->output);
     if (p->view.ended)
         remove_from_ended(p);
     p->session = NULL;
@@ -110,24 +111,64 @@ void session_processes_expire(struct session_service *s)
         session_process_forget(s->ended_first);
 }
 
-/* Of all output that is kept, this process's has become so much more. */
+/* What is kept of its output was so much before. */
+static void count_kept(struct session_process *p, size_t before)
+{
+    size_t now = output_kept(&p->output);
+
+    p->service->output_kept += now - before;
+    if (p->session != NULL)
+        p->session->output_kept += now - before;
+}
+
+static void shorten(struct session_process *p)
+{
+    size_t before = output_kept(&p->output);
+
+    output_trim(&p->output, KEEP_SHORT);
+    count_kept(p, before);
+}
+
+static struct session *find_largest(const struct session_service *s)
+{
+    struct session *found = s->first;
+
+    for (struct session *one = s->first; one != NULL; one = one->next) {
+        if (one->output_kept > found->output_kept)
+            found = one;
+    }
+    return found;
+}
+
+/* Makes a session keep less: of those that have ended and that nobody reads the oldest goes, else
+ * all are shortened.  False: there was nothing to take. */
+static bool take_from(struct session *session)
+{
+    size_t before = session->output_kept;
+
+    for (struct session_process *p = session->processes; p != NULL; p = p->next) {
+        if (p->view.ended && p->nlisteners == 0 && output_kept(&p->output) > 0) {
+            session_process_forget(p);
+            return true;
+        }
+    }
+    for (struct session_process *p = session->processes; p != NULL; p = p->next)
+        shorten(p);
+    return session->output_kept < before;
+}
+
+/* The session that keeps most makes room, so that what one writes never costs others theirs. */
 static void note_kept(struct session_process *p, size_t before)
 {
     struct session_service *s = p->service;
-    struct session_process *next;
+    struct session *largest;
 
-    s->output_kept += output_kept(&p->output) - before;
-    for (struct session_process *one = s->ended_first;
-         one != NULL && s->output_kept > LIMIT_OUTPUT_KEPT; one = next) {
-        next = one->ended_next;
-        if (one->nlisteners == 0)
-            session_process_forget(one);
-    }
-    if (s->output_kept > LIMIT_OUTPUT_KEPT) {
-        before = output_kept(&p->output);
-        output_trim(&p->output, KEEP_SHORT);
-        s->output_kept += output_kept(&p->output) - before;
-    }
+    count_kept(p, before);
+    while (s->output_kept > LIMIT_OUTPUT_KEPT && (largest = find_largest(s)) != NULL &&
+           take_from(largest))
+        ;
+    if (s->output_kept > LIMIT_OUTPUT_KEPT)
+        shorten(p);
 }
 
 /* -- telling listeners ------------------------------------------------------------------------- */
@@ -455,7 +496,7 @@ void listener_close(struct listener *l)
     output_unlisten(&p->output, &l->reader);
     free(l);
     output_trim(&p->output, p->output.keep);
-    p->service->output_kept += output_kept(&p->output) - before;
+    count_kept(p, before);
     set_pace(p);
     if (--p->nlisteners == 0 && p->visit != NULL)
         session_visit_use(p->visit, false);

@@ -290,6 +290,32 @@ static void output_of_all_together_is_limited(void **state)
     free(block);
 }
 
+static void what_one_session_writes_costs_no_other_its_own(void **state)
+{
+    struct session *victim = fake_create("victim", false), *hog;
+    struct session_process *own = start(victim, true);
+    char *block = malloc((1 << 20) + 1);
+
+    memset(block, 'x', 1 << 20);
+    block[1 << 20] = '\0';
+    fake_print(1, "mine");
+    fake_end(0);
+    hog = fake_create("hog", false);
+    for (int i = 0; i < LIMIT_PROCESSES_KEPT; i++) {
+        start(hog, true);
+        fake_print(1, block);
+        fake_print(2, block);
+        if (i < LIMIT_PROCESSES_KEPT - 1)
+            fake_end(0);
+    }
+    assert_true(fake.service->output_kept <= LIMIT_OUTPUT_KEPT);
+    assert_true(hog->nprocesses < LIMIT_PROCESSES_KEPT);
+    assert_ptr_equal(victim->processes, own);
+    assert_int_equal(victim->output_kept, strlen("mine"));
+    fake_end(0);
+    free(block);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fake_set_up, fake_tear_down)
 
 int main(void)
@@ -305,6 +331,7 @@ int main(void)
         TEST(deleting_the_session_ends_them_and_listeners_learn_it),
         TEST(input_and_signals_reach_it_while_it_runs),
         TEST(output_of_all_together_is_limited),
+        TEST(what_one_session_writes_costs_no_other_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
