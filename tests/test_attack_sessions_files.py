@@ -136,3 +136,19 @@ def test_nothing_in_a_workspace_keeps_it_from_waking_up_again(server):
             assert it.shell("echo awake") == "awake\n"
     finally:
         it.delete()
+
+
+def test_input_that_nobody_reads_is_bounded(server):
+    """R54: the server holds it, outside the session's own memory."""
+    with session(server.client(), ephemeral=True) as it:
+        statuses = [it.post("/exec", command="sleep 60", background=True, stdin="x" * (12 << 20)).status
+                    for _ in range(3)]
+        assert statuses == [202, 202, 429]
+        process = it.background("sleep 60", stdin_open=True)
+        path = f"{it.path}/processes/{process}/stdin"
+        statuses = [it.client.request("POST", path, data=b"x" * (12 << 20)).status for _ in range(2)]
+        assert statuses == [204, 429]
+        it.client.request("DELETE", f"{it.path}/processes/{process}")
+        wait_until(lambda: it.get(f"/processes/{process}").status == 404
+                   or not it.get(f"/processes/{process}")["running"], 10, "it has ended")
+        assert it.shell("cat", stdin="fine") == "fine"

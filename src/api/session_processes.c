@@ -287,7 +287,7 @@ void session_stdin_post(struct api *api, struct http_request *r, const struct ca
                         "input was closed");
         return;
     }
-    if (session_process_write(p, "", 0) > LIMIT_PROCESS_INPUT) {
+    if (session_process_is_full(p)) {
         http_add_header(r, "Retry-After", "1");
         error_reply_str(r, 429, "the process has not read yet what it was given before");
         return;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "engine/process_internal.h"
 
 #define GRACE_MS     100    /* for outputs that are still held when the program has ended */
@@ -229,6 +230,21 @@ static void on_ready_in(void *data, int events)
 bool process_takes_input(const struct process *p)
 {
     return !p->has_ended && !p->closes_input && (p->is_terminal || p->takes_input);
+}
+
+size_t process_input_held(const struct live *live)
+{
+    size_t held = 0;
+
+    for (const struct process *p = live->processes; p != NULL; p = p->next)
+        held += p->given + p->input.len - p->input_at;
+    return held;
+}
+
+bool process_is_full(const struct process *p)
+{
+    return p->input.len - p->input_at > LIMIT_PROCESS_INPUT ||
+           process_input_held(p->live) > INPUT_HELD_MAX;
 }
 
 size_t process_write(struct process *p, const char *bytes, size_t len)

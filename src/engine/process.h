@@ -62,6 +62,8 @@ void process_leave(struct process *p, bool kill);
 /* Queues input (copied); returns the bytes that are still queued.  Without effect once it has
  * ended, or without stdin_open or terminal. */
 size_t process_write(struct process *p, const char *bytes, size_t len);
+/* Whether so much waits for it, or for all in its sandbox, that no more shall be written now. */
+bool process_is_full(const struct process *p);
 /* Whether what is written may still reach it. */
 bool process_takes_input(const struct process *p);
 void process_close_stdin(struct process *p);

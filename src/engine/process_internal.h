@@ -5,6 +5,8 @@
 #include "engine/live_internal.h"
 #include "engine/process.h"
 
+#define INPUT_HELD_MAX (32u << 20) /* bytes, for all programs of a sandbox together */
+
 struct process {
     struct live *live;
     struct process *next, **prev; /* in the live sandbox's list */
@@ -15,6 +17,7 @@ struct process {
     struct stream *out[2]; /* of a terminal only the first, both ways */
     struct buf input;      /* that has not been taken */
     size_t input_at;
+    size_t given;            /* bytes of its stdin that it got as a file: ours until it ends */
     size_t due[2];           /* bytes that are still read, on the last call */
     struct buf cold, warm;   /* what init is told to start it, until it is told */
     int stdin_fd, script_fd; /* that go along, or -1 */
@@ -37,6 +40,8 @@ struct process {
 int process_hear(struct process *p, int out, int err, struct err *e);
 /* Takes the writing end of its stdin over. */
 int process_feed(struct process *p, int fd, struct err *e);
+/* Bytes of input that are held for all programs of a sandbox. */
+size_t process_input_held(const struct live *live);
 /* It ends before it began: from the loop. */
 void process_fail(struct process *p, const struct err *e);
 /* Its deadline begins. */

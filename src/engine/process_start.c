@@ -107,6 +107,7 @@ static int make_input(struct process *p, const struct process_spec *spec, struct
     }
     if (!spec->stdin_open) {
         p->stdin_fd = stream_memory("stdin", spec->stdin_data, spec->stdin_len, e);
+        p->given = spec->stdin_len;
         return p->stdin_fd < 0 ? -1 : 0;
     }
     if (stream_pipe(true, &near, &p->stdin_fd, e) < 0 || process_feed(p, near, e) < 0)
@@ -157,6 +158,11 @@ struct process *process_start(struct live *live, const struct process_spec *spec
     if (live->nprocesses >= LIMIT_SESSION_PROCESSES) {
         err_set(e, ERR_LIMIT, 0, "%d processes are in progress in this session",
                 LIMIT_SESSION_PROCESSES);
+        return NULL;
+    }
+    if (spec->stdin_len > 0 && process_input_held(live) + spec->stdin_len > INPUT_HELD_MAX) {
+        err_set(e, ERR_LIMIT, 0, "%u MiB of input wait in this session: its processes do not read",
+                INPUT_HELD_MAX >> 20);
         return NULL;
     }
     p = create(live, spec, events);

@@ -516,6 +516,11 @@ size_t session_process_write(struct session_process *p, const char *bytes, size_
     return p->process != NULL ? process_write(p->process, bytes, len) : 0;
 }
 
+bool session_process_is_full(const struct session_process *p)
+{
+    return p->process != NULL && process_is_full(p->process);
+}
+
 bool session_process_takes_input(const struct session_process *p)
 {
     return p->process != NULL && process_takes_input(p->process);

@@ -71,7 +71,7 @@ struct session {
     char **env;
     struct session_process *processes, *processes_last; /* the oldest first */
     uint32_t nprocesses, running, terminals;
-    size_t output_kept; /* of them */
+    size_t output_kept;    /* of them */
     uint32_t last_process; /* record.last_process is as high, or a little higher */
     struct session_answer *on_deleted;
 };
