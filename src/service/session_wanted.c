@@ -147,7 +147,8 @@ int session_has_disk(const struct session_service *s, struct err *e)
     struct statfs fs;
 
     if (s->rules.disk != 0 && s->disk_bytes >= s->rules.disk)
-        return err_set(e, ERR_LIMIT, 0, "the workspaces take up all that they may (SESSION_DISK)");
+        return err_set(e, ERR_LIMIT, ENOSPC,
+                       "the workspaces take up all that they may (SESSION_DISK)");
     if (fstatfs(s->disk, &fs) == 0 &&
         (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < s->rules.disk_reserve)
         return err_set(e, ERR_LIMIT, ENOSPC, "the server's disk is full (DISK_RESERVE)");

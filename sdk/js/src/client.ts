@@ -1,6 +1,7 @@
 /** The client of one server. */
 import { encodeFile } from "./base64.js";
 import { Environment } from "./environment.js";
+import { namePart } from "./paths.js";
 import { Session, sessionPath } from "./session.js";
 import { ClientOptions, Query, said, Transport } from "./transport.js";
 import type { EnvironmentInfo, Run, SessionInfo, Snapshot, StreamEvent } from "./results.js";
@@ -145,6 +146,6 @@ export class Client {
 
   /** Removes a snapshot. @throws NotFound */
   async deleteSnapshot(id: string): Promise<void> {
-    await this.transport.request("DELETE", `/v1/snapshots/${encodeURIComponent(id)}`);
+    await this.transport.request("DELETE", `/v1/snapshots/${namePart(id)}`);
   }
 }

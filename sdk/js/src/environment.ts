@@ -1,4 +1,5 @@
 /** One environment. */
+import { namePart } from "./paths.js";
 import type { EnvironmentInfo, StreamEvent } from "./results.js";
 import type { Transport } from "./transport.js";
 
@@ -7,7 +8,7 @@ export class Environment {
   private readonly path: string;
 
   constructor(private readonly transport: Transport, readonly name: string) {
-    this.path = `/environments/${encodeURIComponent(name)}`;
+    this.path = `/environments/${namePart(name)}`;
   }
 
   /** What the server knows of it. @throws NotFound */

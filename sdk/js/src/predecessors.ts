@@ -1,6 +1,7 @@
 /** The client classes of the predecessors, with their names. */
 import { decodeFile, encodeFile } from "./base64.js";
 import { SandboxError } from "./errors.js";
+import { namePart, pathParts } from "./paths.js";
 import { sha256 } from "./sha256.js";
 import { ClientOptions, Transport } from "./transport.js";
 
@@ -40,11 +41,11 @@ export class SimplePySandboxClient {
   }
 
   getEnvironment(name: string): Promise<Record<string, unknown>> {
-    return this.transport.json("GET", `/environments/${encodeURIComponent(name)}`);
+    return this.transport.json("GET", `/environments/${namePart(name)}`);
   }
 
   deleteEnvironment(name: string): Promise<Record<string, unknown>> {
-    return this.transport.json("DELETE", `/environments/${encodeURIComponent(name)}`);
+    return this.transport.json("DELETE", `/environments/${namePart(name)}`);
   }
 
   decodeFile(content: string): Uint8Array {
@@ -148,7 +149,11 @@ export class SharedEnvSandbox {
   }
 
   private encode(path: string): string {
-    return path.split("/").map(encodeURIComponent).join("/");
+    try {
+      return pathParts(path);
+    } catch (error) {
+      throw new SandboxError("Invalid file path", (error as Error).message);
+    }
   }
 
   private async isHealthy(server: string): Promise<boolean> {

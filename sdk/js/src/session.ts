@@ -1,5 +1,6 @@
 /** One session: a sandbox that stays. */
 import { ApiError, NotFound } from "./errors.js";
+import { namePart, pathParts } from "./paths.js";
 import { Terminal, TerminalOptions } from "./terminal.js";
 import { Query, said, Transport } from "./transport.js";
 import type {
@@ -37,7 +38,7 @@ type Bytes = string | Uint8Array | Blob | ReadableStream<Uint8Array>;
 
 /** The path of a session in the API. */
 export function sessionPath(id: string): string {
-  return `/v1/sessions/${encodeURIComponent(id)}`;
+  return `/v1/sessions/${namePart(id)}`;
 }
 
 function commandBody(command: string | string[], options: CommandOptions): object {
@@ -327,6 +328,6 @@ export class Session {
   }
 
   private file(path: string): string {
-    return `${this.path}/files/${path.split("/").map(encodeURIComponent).join("/")}`;
+    return `${this.path}/files/${pathParts(path)}`;
   }
 }

@@ -37,6 +37,15 @@ test("files of a session", () => withSession({ ephemeral: true }, async (session
   await assert.rejects(session.read("nothing"), NotFound);
 }));
 
+test("a path never leads to another address", () => withSession({ ephemeral: true }, async (session) => {
+  for (const path of ["..", "../exec", "a/../../x"]) {
+    await assert.rejects(async () => session.read(path), InvalidRequest);
+    await assert.rejects(async () => session.remove(path), InvalidRequest);
+  }
+  await session.write("./a/./b", "kept");
+  assert.equal(await session.readText("a/b"), "kept");
+}));
+
 test("processes of a session", () => withSession({ ephemeral: true }, async (session) => {
   const { process } = await session.start("cat; exit 4", { stdin_open: true });
   await session.writeStdin(process, "typed\n", true);

@@ -1,10 +1,10 @@
 """SharedEnvSandbox: the client of sandbox_runtime, with its signatures."""
 import os
-from urllib.parse import quote
 
 import httpx
 
-from .errors import SandboxError
+from .errors import InvalidRequest, SandboxError
+from .paths import path_parts
 from .selectors import make_selector
 
 PREFIX = "/workspace/se"
@@ -148,7 +148,10 @@ class SharedEnvSandbox:
 
 def _path(text):
     """A path as part of a URL."""
-    return quote(text, safe="/")
+    try:
+        return path_parts(text)
+    except InvalidRequest as error:
+        raise SandboxError("Invalid file path", error.detail) from error
 
 
 def _error(response):

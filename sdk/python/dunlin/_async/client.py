@@ -1,7 +1,7 @@
 """The client of one server."""
 import base64
-from urllib.parse import quote
 
+from ..paths import name_part
 from ..results import EnvironmentInfo, Run, SessionInfo, Snapshot
 from .environment import AsyncEnvironment
 from .session import AsyncSession
@@ -106,7 +106,7 @@ class AsyncClient:
     async def session(self, id):
         """The session of this id.  Raises NotFound."""
         return AsyncSession(self._transport,
-                            await self._transport.json("GET", "/v1/sessions/" + quote(id, safe="")))
+                            await self._transport.json("GET", "/v1/sessions/" + name_part(id)))
 
     async def sessions(self, labels=None, state=None, environment=None, page=200):
         """Yields the SessionInfo of each session, in order of creation.
@@ -132,7 +132,7 @@ class AsyncClient:
 
     async def delete_snapshot(self, id):
         """Removes a snapshot.  Raises NotFound."""
-        await self._transport.request("DELETE", "/v1/snapshots/" + quote(id, safe=""))
+        await self._transport.request("DELETE", "/v1/snapshots/" + name_part(id))
 
 
 def run_body(code, language, options):

@@ -1,6 +1,5 @@
 """One environment."""
-from urllib.parse import quote
-
+from ..paths import name_part
 from ..results import EnvironmentInfo
 
 
@@ -9,7 +8,7 @@ class AsyncEnvironment:
 
     def __init__(self, transport, name):
         self._transport = transport
-        self._path = "/environments/" + quote(name, safe="")
+        self._path = "/environments/" + name_part(name)
         self.name = name
 
     def __repr__(self):

@@ -1,8 +1,8 @@
 # Made from dunlin/_async/client.py by tools/unasync.  Do not edit.
 """The client of one server."""
 import base64
-from urllib.parse import quote
 
+from ..paths import name_part
 from ..results import EnvironmentInfo, Run, SessionInfo, Snapshot
 from .environment import Environment
 from .session import Session
@@ -107,7 +107,7 @@ class Client:
     def session(self, id):
         """The session of this id.  Raises NotFound."""
         return Session(self._transport,
-                            self._transport.json("GET", "/v1/sessions/" + quote(id, safe="")))
+                            self._transport.json("GET", "/v1/sessions/" + name_part(id)))
 
     def sessions(self, labels=None, state=None, environment=None, page=200):
         """Yields the SessionInfo of each session, in order of creation.
@@ -133,7 +133,7 @@ class Client:
 
     def delete_snapshot(self, id):
         """Removes a snapshot.  Raises NotFound."""
-        self._transport.request("DELETE", "/v1/snapshots/" + quote(id, safe=""))
+        self._transport.request("DELETE", "/v1/snapshots/" + name_part(id))
 
 
 def run_body(code, language, options):

@@ -1,7 +1,6 @@
 # Made from dunlin/_async/environment.py by tools/unasync.  Do not edit.
 """One environment."""
-from urllib.parse import quote
-
+from ..paths import name_part
 from ..results import EnvironmentInfo
 
 
@@ -10,7 +9,7 @@ class Environment:
 
     def __init__(self, transport, name):
         self._transport = transport
-        self._path = "/environments/" + quote(name, safe="")
+        self._path = "/environments/" + name_part(name)
         self.name = name
 
     def __repr__(self):

@@ -1,7 +1,6 @@
 # Made from dunlin/_async/session.py by tools/unasync.  Do not edit.
 """One session: a sandbox that stays."""
-from urllib.parse import quote
-
+from ..paths import name_part, path_parts
 from ..results import (Fetched, File, Match, Output, Process, Result, SessionInfo, Snapshot, Usage)
 
 
@@ -24,7 +23,7 @@ class Session:
 
     def __init__(self, transport, body):
         self._transport = transport
-        self._path = "/v1/sessions/" + quote(body["id"], safe="")
+        self._path = "/v1/sessions/" + name_part(body["id"])
         self.id = body["id"]
         self.created = SessionInfo.of(body)
 
@@ -259,7 +258,7 @@ class Session:
         return self._transport.json("POST", self._path + what, json=_said(**fields))
 
     def _file(self, path):
-        return self._path + "/files/" + quote(path, safe="/")
+        return self._path + "/files/" + path_parts(path)
 
 
 def _pieces(source, size=1 << 18):
