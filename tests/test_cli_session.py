@@ -1,6 +1,7 @@
 """dunlin session and dunlin run --url: words, exit codes, and what they do on a real server; the
 terminal through tmux."""
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -101,8 +102,34 @@ def test_files(cli, session, tmp_path):
     cli("cp", f"{session}:typed", tmp_path)
     assert (tmp_path / "typed").read_text() == "by hand\n"
     cli("cp", f"{session}:nothing", tmp_path / "none", status=1)
-    assert not (tmp_path / "none").exists() and not list(tmp_path.glob("*.part"))
+    assert not (tmp_path / "none").exists() and not list(tmp_path.glob("*.??????"))
     cli("cp", source, tmp_path / "x", status=1)
+
+
+def test_a_copy_goes_into_a_device_and_never_replaces_it(cli, session, tmp_path):
+    cli("exec", session, "printf text > f")
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        cli("cp", f"{session}:f", pipe)
+        assert reader.communicate(timeout=10)[0] == b"text" and pipe.is_fifo()
+    link.symlink_to(target)
+    target.write_text("longer than that")
+    cli("cp", f"{session}:f", link)
+    assert link.is_symlink() and target.read_text() == "text"
+
+
+def test_it_is_told_what_does_not_exist(cli, session):
+    """The process, the file or the session; in Chinese too, not as JSON."""
+    for lang in "en", "zh":
+        assert "process '99' does not exist" in cli("logs", session, "99", "--lang", lang, status=1)
+        assert "nothing does not exist" in cli("ls", session, "nothing", "--lang", lang, status=1)
+        assert "{" not in cli("create", "--id", session, "--lang", lang, status=1)
+        told = cli("shell", "no-such", "true", "--lang", lang, status=1) if lang == "en" else ""
+        assert "HTTP/1.1" not in told and "{" not in told
+    assert "会话 'no-such' 不存在" in cli("info", "no-such", "--lang", "zh", status=1)
+    cli("exec", "--background", session, "printf 'a\\0b'")
+    wait_until(lambda: cli("logs", session, "1") == "a\0b", 10, "what follows a NUL is shown")
 
 
 def test_errors_say_what_to_do(cli):

@@ -1,12 +1,8 @@
 """Sessions under clients that do what no client should: late, wrong, contradictory, all at once."""
-import json
-import socket
-import time
-
 import pytest
 
 from client import together, unique_name, wait_until
-from session_client import Session, session
+from session_client import session
 
 
 @pytest.fixture(scope="module")
@@ -66,39 +62,6 @@ def test_a_wrong_time_is_told_once(server, value):
 
 
 # -- the end of a session in the middle of things
-
-def stream_slowly(one, size):
-    """A socket that has asked for the events of a command that writes `size` bytes and kills itself,
-    and does not read them."""
-    body = json.dumps({"command": f"head -c {size} /dev/zero | tr '\\0' x; kill -9 $$"}).encode()
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(20)
-    sock.connect(("127.0.0.1", int(one.client.url.rsplit(":", 1)[1])))
-    sock.sendall(f"POST {one.path}/exec HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
-                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-    return sock
-
-
-def test_who_reads_the_end_after_the_session_has_gone_is_told_it(server):
-    """The program has ended, its last output waits for a reader, and the session is deleted."""
-    client = server.client()
-    made = [Session(client, ephemeral=True) for _ in range(8)]
-    socks = [stream_slowly(one, 3_000_000 + 50_000 * i) for i, one in enumerate(made)]
-    time.sleep(1)
-    assert [one.delete() for one in made] == [204] * len(made)
-    ends = []
-    for sock in socks:
-        data = b""
-        while piece := sock.recv(1 << 20):
-            data = data[-1000:] + piece
-            if b"\r\n0\r\n\r\n" in data[-20:]:
-                break
-        ends.append(data.rpartition(b"event: ")[2].split(b"\n")[0])
-        sock.close()
-    assert set(ends) <= {b"result", b"error"} and ends[0] == b"result", ends
-    assert server.health() == 200
-
 
 def test_a_process_whose_sandbox_ended_is_not_told_as_a_success(server):
     """R48"""
