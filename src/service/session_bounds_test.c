@@ -336,10 +336,11 @@ static void what_could_not_be_removed_is_removed_by_the_next_start(void **state)
     uint64_t number = s->record.workspace;
 
     session_left(fake_enter(s));
-    fake.busy_removals = 1;
+    fake.busy_removals = 1000; /* more than are tried until the restart */
     session_delete(s, NULL, NULL);
     fake_settle();
     assert_true(fake_has_workspace(number));
+    fake.busy_removals = 0;
     fake_restart();
     fake_settle();
     assert_false(fake_has_workspace(number));
