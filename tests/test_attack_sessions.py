@@ -184,3 +184,15 @@ def test_many_sessions_side_by_side_never_mix(server):
     finally:
         for one in sessions:
             one.delete()
+
+
+def test_no_list_of_processes_shows_init_or_its_helpers(pair):
+    """R25: neither the one of the API nor what a program sees."""
+    victim, _ = pair
+    process = victim.background("sleep 60")
+    tree = victim.get("/processes?all=true")["tree"]
+    assert "sleep 60" in {one["command"] for one in tree}
+    assert not [one for one in tree if "dunlin-init" in one["command"] or one["pid"] == 1], tree
+    seen = victim.shell("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert "dunlin-init" not in seen
+    victim.client.request("DELETE", f"{victim.path}/processes/{process}")

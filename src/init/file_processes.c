@@ -70,6 +70,19 @@ static uint64_t resident_bytes(int dir)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Whether it runs as the session's own user: init's helpers do not, and are nobody's business. */
+static bool is_programs(const struct call *c, int dir)
+{
+    char text[STAT_BYTES];
+    const char *line;
+    uint32_t uid;
+
+    if (read_about(dir, "status", text, sizeof text) <= 0)
+        return false;
+    line = strstr(text, "\nUid:");
+    return line != NULL && sscanf(line, "\nUid: %" SCNu32, &uid) == 1 && uid == c->w->owner;
+}
+
 static void tell_process(struct call *c, int proc, uint32_t pid)
 {
     char name[16], text[STAT_BYTES], command[COMMAND_BYTES];
@@ -79,7 +92,8 @@ static void tell_process(struct call *c, int proc, uint32_t pid)
 
     snprintf(name, sizeof name, "%" PRIu32, pid);
     dir = openat(proc, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || read_about(dir, "stat", text, sizeof text) <= 0 || parse_stat(text, &p) < 0)
+    if (dir < 0 || !is_programs(c, dir) || read_about(dir, "stat", text, sizeof text) <= 0 ||
+        parse_stat(text, &p) < 0)
         return;
     p.memory = resident_bytes(dir);
     for (size_t i = 0; i < c->w->nstarted; i++) {
