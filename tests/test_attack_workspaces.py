@@ -18,7 +18,8 @@ NUMBERS = range(1, 5)
 REQUESTS = 400
 WAITING = 24  # requests that are sent before their answers are read
 OPS = [sp.WORKSPACE_MAKE, sp.WORKSPACE_OPEN, sp.WORKSPACE_ATTACH, sp.WORKSPACE_CLOSE,
-       sp.WORKSPACE_GROW, sp.WORKSPACE_COPY, sp.WORKSPACE_REMOVE, sp.WORKSPACE_NEXT]
+       sp.WORKSPACE_GROW, sp.WORKSPACE_COPY, sp.WORKSPACE_REMOVE]
+ALL_BUT_COPY = [op for op in OPS if op != sp.WORKSPACE_COPY]
 EXPECTED = {0, errno.EAGAIN, errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ERANGE, errno.ESRCH}
 KILLED = {errno.EIO, errno.EINVAL, errno.EUCLEAN}
 
@@ -33,9 +34,10 @@ def kill_a_worker(one, rng):
         host.kill(rng.choice(found))
 
 
-def hostile(rng, slot):
-    """One request."""
-    op, number = rng.choice(OPS), rng.choice(NUMBERS)
+def hostile(rng, slot, copies=True):
+    """One request.  Without copies where workers are killed: one whose guard dies with it leaves its
+    file system frozen, and nobody can thaw what is not mounted (docs/security.md)."""
+    op, number = rng.choice(OPS if copies else ALL_BUT_COPY), rng.choice(NUMBERS)
     more = {"layer": number, "bytes": rng.choice([0, 65536, MIB, 8 * MIB, 1 << 63])}
     if op == sp.WORKSPACE_COPY:
         more["other"] = rng.choice([n for n in NUMBERS if n != number])
@@ -64,7 +66,7 @@ def test_no_order_of_requests_hurts_the_spawner(kills):
         box = one.sandbox()
         errors, waiting = set(), 0
         for _ in range(REQUESTS):
-            one.send(**hostile(rng, box.slot))
+            one.send(**hostile(rng, box.slot, copies=not kills))
             waiting += 1
             if kills and rng.random() < 0.05:
                 kill_a_worker(one, rng)
@@ -92,7 +94,7 @@ def test_a_server_that_does_not_listen_is_left_when_it_goes():
         one.sock.settimeout(1)
         with pytest.raises(TimeoutError):
             while True:
-                one.send(sp.WORKSPACE_NEXT)
+                one.send(sp.LAYER_NEXT)
         one.sock.close()
         begun = time.monotonic()
         one.popen.wait(20)
