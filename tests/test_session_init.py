@@ -530,14 +530,21 @@ def waiting_keeper(session):
     """The pid of the keeper that was made ahead, once it is there, and its status."""
     init = session.init_pid()
     children = pathlib.Path(f"/proc/{init}/task/{init}/children")
-    wait_for(lambda: len(children.read_text().split()) == 1)
-    pid = children.read_text().split()[0]
+    found = []
 
-    def status():
-        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-        return dict(line.split(":\t", 1) for line in lines)
-    wait_for(lambda: status()["Seccomp"] == "2" and status()["State"].startswith("S"))
-    return pid, status()
+    def waits():
+        pids = children.read_text().split()
+        if len(pids) != 1:
+            return False
+        try:
+            lines = pathlib.Path(f"/proc/{pids[0]}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # the one before has just gone
+        status = dict(line.split(":\t", 1) for line in lines)
+        found[:] = pids[0], status
+        return status["Seccomp"] == "2" and status["State"].startswith("S")
+    wait_for(waits)
+    return tuple(found)
 
 
 def test_a_keeper_that_waits_is_locked_in_and_may_only_become_another(session):
