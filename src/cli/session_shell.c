@@ -19,8 +19,6 @@
 #include "cli/session_internal.h"
 #include "cli/words.h"
 
-#define STATUS_SIGNAL 128
-
 struct shell {
     struct client_socket *socket;
     bool raw; /* our terminal's settings were changed */
@@ -74,21 +72,6 @@ static int on_input(void *data)
     return -1;
 }
 
-/* The name of a signal is of no use for a status; its number is 128 less in exit_code's place. */
-static void take_exit(struct shell *shell, const json_t *message)
-{
-    const char *signal = client_text_of(message, "signal");
-
-    shell->ended = true;
-    shell->status = (int)client_number_of(message, "exit_code");
-    for (int i = 1; *signal != '\0' && i < NSIG; i++) {
-        const char *known = sigabbrev_np(i);
-
-        if (known != NULL && strncmp(signal, "SIG", 3) == 0 && strcmp(known, signal + 3) == 0)
-            shell->status = STATUS_SIGNAL + i;
-    }
-}
-
 static int on_message(void *data, bool is_text, const char *bytes, size_t len)
 {
     struct shell *shell = data;
@@ -97,8 +80,10 @@ static int on_message(void *data, bool is_text, const char *bytes, size_t len)
     if (!is_text)
         return fd_write_all(STDOUT_FILENO, bytes, len, NULL);
     message = json_loadb(bytes, len, 0, NULL);
-    if (strcmp(client_text_of(message, "type"), "exit") == 0)
-        take_exit(shell, message);
+    if (strcmp(client_text_of(message, "type"), "exit") == 0) {
+        shell->ended = true;
+        shell->status = session_status_of(message);
+    }
     json_decref(message);
     return shell->ended;
 }
