@@ -60,10 +60,11 @@ class Server:
     """One `dunlin serve`.
 
     data: the state directory; env: settings as environment variables; args: further flags;
-    dotenv: text of a .env file in its working directory, or None.
+    dotenv: text of a .env file in its working directory, or None; dist: the build to run.
     """
 
-    def __init__(self, data, env=None, args=(), dotenv=None):
+    def __init__(self, data, env=None, args=(), dotenv=None, dist=DIST):
+        self.program = pathlib.Path(dist) / "bin" / "dunlin"
         self.data = pathlib.Path(data)
         self.env = env or {}
         self.args = [str(arg) for arg in args]
@@ -83,7 +84,7 @@ class Server:
     def start(self, wait=True):
         """Starts the process; with `wait`, returns when /health answers 200."""
         self.port = free_port()
-        command = [DUNLIN, "serve", "--host", "127.0.0.1", "--port", str(self.port),
+        command = [self.program, "serve", "--host", "127.0.0.1", "--port", str(self.port),
                    "--data", str(self.data), *self.args]
         with open(self.log, "ab") as log, open(self.directory / "stdout", "ab") as out:
             self.popen = subprocess.Popen(command, env=clean_environment(self.env), stdout=out,
