@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#define UNMARKED __attribute__((no_sanitize_coverage))
+#define UNMARKED INSTRUMENT_UNMARKED
 
 #define ERROR_SQLITE 10 /* SQLITE_IOERR */
 #define ERROR_GNUTLS -25
@@ -203,7 +203,7 @@ UNMARKED static uint64_t failure(enum kind kind)
     case LIBUV:
         return (uint64_t)(int64_t)(error != 0 ? -error : -ENOMEM);
     case SQLITE:
-        return ERROR_SQLITE;
+        return (uint64_t)(error != 0 ? error : ERROR_SQLITE);
     case GNUTLS:
         return (uint64_t)(int64_t)ERROR_GNUTLS;
     case JANSSON:
@@ -255,6 +255,15 @@ UNMARKED int instrument_call(uint32_t which, struct instrument_registers *r, uin
             return 1;
     }
     return (call == CALL_clock_gettime || call == CALL_time) && jump_clock(call, r);
+}
+
+/* Two processes would write over each other: only the server has heap.c. */
+UNMARKED void instrument_heap(const int64_t *blocks, const int64_t *bytes)
+{
+    if (page == NULL || generation != 0)
+        return;
+    __atomic_store_n(&page->heap_blocks, *blocks, __ATOMIC_RELAXED);
+    __atomic_store_n(&page->heap_bytes, *bytes, __ATOMIC_RELAXED);
 }
 
 UNMARKED void __sanitizer_cov_trace_pc(void)

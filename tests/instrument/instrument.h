@@ -60,7 +60,10 @@ struct instrument_page {
     uint64_t calls[INSTRUMENT_ROLES][INSTRUMENT_CALLS];
     uint64_t numbers[INSTRUMENT_ROLES][INSTRUMENT_NUMBERS];
     uint8_t code[3][INSTRUMENT_CODE_MAX]; /* 1 at each return address of a basic block's mark */
+    int64_t heap_blocks, heap_bytes;      /* of malloc in `dunlin`: in use now */
 };
+
+#define INSTRUMENT_UNMARKED __attribute__((no_sanitize_coverage))
 
 /* The arguments of a call in registers; rax takes the answer of one that is not made. */
 struct instrument_registers {
@@ -74,3 +77,6 @@ int instrument_call(uint32_t which, struct instrument_registers *regs, uint64_t 
 
 /* Called by the compiler's marks (-fsanitize-coverage=trace-pc), one for each basic block. */
 void __sanitizer_cov_trace_pc(void);
+
+/* Shows the test how much of malloc is in use.  Called by heap.c. */
+void instrument_heap(const int64_t *blocks, const int64_t *bytes);

@@ -47,6 +47,7 @@ class _Layout(ctypes.Structure):
         ("hit_offset", ctypes.c_uint64), ("calls", ctypes.c_uint64 * 256 * len(ROLES)),
         ("numbers", ctypes.c_uint64 * 512 * len(ROLES)),
         ("code", ctypes.c_uint8 * CODE_MAX * len(PROGRAMS)),
+        ("heap_blocks", ctypes.c_int64), ("heap_bytes", ctypes.c_int64),
     ]
 
 
@@ -92,7 +93,8 @@ class Page:
     def arm(self, roles, nth=1, call=None, number=None, action=FAIL, error=0, repeat=False):
         """From now on the `nth` call of any of `roles` (a name, or several) does `action`, once or,
         with `repeat`, it and each later one.  call: a symbol of calls.def, or None for any; number:
-        of the system call, for call="syscall"; error: an errno, 0 for the usual one of its kind."""
+        of the system call, for call="syscall"; error: an errno (of SQLite a result code), 0 for the
+        usual one of its kind."""
         page = self._page
         self.disarm()
         names = (roles,) if isinstance(roles, str) else roles
@@ -142,6 +144,11 @@ class Page:
         """How many calls the processes of a role have made so far, by symbol."""
         counts = self._page.calls[ROLES.index(role)]
         return {call: counts[i] for i, call in enumerate(CALLS) if counts[i]}
+
+    @property
+    def heap(self):
+        """What `dunlin` has in use of malloc, libraries included: (blocks, bytes)."""
+        return self._page.heap_blocks, self._page.heap_bytes
 
     def numbers(self, role):
         """The same of syscall(2), by number."""
