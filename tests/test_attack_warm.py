@@ -136,6 +136,28 @@ def test_nothing_of_another_run_is_in_memory(server):
     assert own == {"there": True}, "the scan itself works"
 
 
+def test_how_another_run_ended_is_not_in_memory(server):
+    """R90: exit status, CPU time and memory of earlier runs, as their parents tell them (struct
+    nest_status in src/wire/nest.h)."""
+    client = server.client()
+    look = attack("""
+        import struct
+        ENDED = 77 << 40  # no error, then the wait status: as one number, so never in this memory
+        def told(piece):
+            words = memoryview(piece).cast("Q").tolist()
+            for at in range(words.count(ENDED) and len(words) - 2):
+                if words[at] == ENDED and 0 < words[at + 1] < 10**8 and 0 < words[at + 2] < 1 << 40:
+                    yield words[at + 1:at + 3]
+        own = struct.pack("=QQQ", ENDED, 4242, 4243) if len(sys.argv) > 1 else None
+        report(told=[one for piece in own_memory() for one in told(piece)])
+        """)
+    for _ in range(ROUNDS // 2):
+        assert client.run("import os; os._exit(77)")["exit_code"] == 77
+    for _ in range(ROUNDS):
+        assert client.find(look)["told"] == []
+    assert [4242, 4243] in client.find(look, args=["plant"])["told"], "the scan itself works"
+
+
 def zygote_memory(pid):
     """All readable private memory of a process, seen from the host."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:

@@ -118,6 +118,7 @@ static struct {
     struct nest_join join;
     int fds[NEST_JOIN_FDS(NEST_GROUPS_MAX)];
     int sync[2];
+    char *stack; /* of the middle process */
     bool prefault;
     void *resume[5]; /* __builtin_setjmp buffer */
 } call;
@@ -173,12 +174,21 @@ static int enter_groups(void)
     return 0;
 }
 
+/* Ends the middle process.  Its stack is memory of the zygote, of which every later run is a copy:
+ * how this one ended, and what it cost, must not be found there (R90). */
+static _Noreturn void leave_nothing(char *stack)
+{
+    sys(SYS_madvise, stack, STACK_BYTES, MADV_DONTNEED);
+    leave(0);
+}
+
 /* The middle process.  Until it writes to `sync` the zygote stands still, so the shared memory is
  * ours; afterwards it touches nothing but its own stack. */
 static _Noreturn void middle_main(void)
 {
     int status_fd = call.fds[FD_STATUS], wait_status = 0;
     struct rusage use = {0};
+    char *stack = call.stack;
     long r = sys(SYS_setns, call.fds[FD_SELF], SANDBOX_NAMESPACES);
     int pid = -1;
 
@@ -201,7 +211,7 @@ static _Noreturn void middle_main(void)
         report(0, (int)r);
     else
         report_end(0, wait_status, &use);
-    leave(0);
+    leave_nothing(stack);
 }
 
 static struct middle *free_middle(void)
@@ -270,6 +280,7 @@ static void make_child(void)
         return;
     }
     call.prefault = m - middles < PREFAULTED_MAX; /* the lowest free place is taken first */
+    call.stack = m->stack;
     call.hooks->before_fork();
     pid = dunlin_clone(middle_main, m->stack + STACK_BYTES, MIDDLE_FLAGS, &m->tid, &m->tid);
     sys(SYS_close, call.sync[1]);
