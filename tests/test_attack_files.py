@@ -1,10 +1,14 @@
 """Attacks through files: what the collector of output files must survive (R30-R37)."""
 import base64
 import os
+import pathlib
+import signal
+import threading
 
 import pytest
 
-from client import unique_name
+import host
+from client import unique_name, wait_until
 from inside import attack
 
 MB = 1 << 20
@@ -214,3 +218,39 @@ def test_base64_is_strict_before_anything_runs(client):
     for data in ("====", "A", "AB=C", "QUJD\x00", "Q U J =", "-_8="):
         answer = client.post({"code": "print('ran')", "files": {"f": data}})
         assert answer.status == 422 or (answer["success"] is False and answer["stdout"] == "")
+
+
+def bytes_written_by(one):
+    """What a process has written so far, to sockets too (proc_pid_io(5))."""
+    text = pathlib.Path(f"/proc/{one.pid}/io").read_text()
+    return int(dict(line.split(": ") for line in text.splitlines())["wchar"])
+
+
+def test_files_that_are_not_collected_in_time_are_not_returned_in_part(server):
+    """R34: init stands still in the middle of a file."""
+    told, name = [], unique_name()
+
+    def run():
+        told.append(server.client().run("""
+            import time
+            for i in range(6):
+                with open(f"{i}.bin", "wb") as f:
+                    f.write(bytes([i]) * (9 << 20))
+            import ctypes
+            ctypes.CDLL(None).prctl(15, b"written", 0, 0, 0)
+            time.sleep(30)
+            """.replace("written", name), limits={"cpu": 0.1}))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    one = wait_until(lambda: host.named(name), 20, "the run has written its files")[0]
+    init = next(each for each in server.children("dunlin-init")
+                if host.namespace(each.pid, "pid") == host.namespace(one.pid, "pid"))
+    host.kill(one)
+    wait_until(lambda: bytes_written_by(init) > MB, 10, "the first file is on its way")
+    host.kill(init, signal.SIGSTOP)
+    thread.join()
+    answer = told[0]
+    sizes = {name: len(base64.b64decode(data)) for name, data in answer["files"].items()}
+    assert set(sizes.values()) <= {9 * MB}
+    assert "files" in answer["limits_hit"] and "incomplete" in answer.skipped.values()

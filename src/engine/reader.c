@@ -107,6 +107,25 @@ static int on_output(struct reader *r, const struct frame *f, struct err *e)
     return 0;
 }
 
+/* Names a file that is not among the files.  Takes `name` over; NULL: there was no memory for it.
+ */
+static int add_skipped(struct run_result *result, char *name, const char *reason, struct err *e)
+{
+    if (result->nskipped >= LIMIT_SKIPPED_FILES) {
+        free(name);
+        result->nskipped_unnamed++;
+        return 0;
+    }
+    if (result->skipped == NULL)
+        result->skipped = calloc(LIMIT_SKIPPED_FILES, sizeof *result->skipped);
+    if (result->skipped == NULL || name == NULL) {
+        free(name);
+        return err_set(e, ERR_INTERNAL, 0, "out of memory");
+    }
+    result->skipped[result->nskipped++] = (struct run_skipped){.name = name, .reason = reason};
+    return 0;
+}
+
 static int on_skipped(struct reader *r, const struct frame *f, struct err *e)
 {
     struct run_result *result = r->result;
@@ -117,20 +136,7 @@ static int on_skipped(struct reader *r, const struct frame *f, struct err *e)
     if (f->skipped.reason == SKIP_TOO_LARGE || f->skipped.reason == SKIP_TOO_MANY ||
         f->skipped.reason == SKIP_TOTAL)
         result->limits_hit |= RUN_HIT_FILES;
-    if (result->nskipped >= LIMIT_SKIPPED_FILES) {
-        result->nskipped_unnamed++;
-        return 0;
-    }
-    if (result->skipped == NULL)
-        result->skipped = calloc(LIMIT_SKIPPED_FILES, sizeof *result->skipped);
-    if (result->skipped == NULL)
-        return err_set(e, ERR_INTERNAL, 0, "out of memory");
-    result->skipped[result->nskipped].name = text_of(f->rest, f->rest_len);
-    result->skipped[result->nskipped].reason = reason;
-    if (result->skipped[result->nskipped].name == NULL)
-        return err_set(e, ERR_INTERNAL, 0, "out of memory");
-    result->nskipped++;
-    return 0;
+    return add_skipped(result, text_of(f->rest, f->rest_len), reason, e);
 }
 
 /* A hint that the run may have forged: anything but a short list of names is as good as none. */
@@ -233,4 +239,20 @@ int reader_feed(struct reader *r, const char *data, size_t len, struct err *e)
         len -= (size_t)n;
     }
     return 0;
+}
+
+void reader_cut(struct reader *r)
+{
+    struct run_result *result = r->result;
+    struct run_output_file *last;
+
+    if (r->phase != READER_ENDED)
+        return;
+    result->limits_hit |= RUN_HIT_FILES;
+    if (r->blob_left == 0)
+        return;
+    r->blob_left = 0;
+    last = &result->files[--result->nfiles];
+    free(last->data);
+    add_skipped(result, last->name, "incomplete", NULL);
 }

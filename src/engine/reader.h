@@ -33,3 +33,7 @@ struct reader {
 
 /* Decodes len bytes.  0; -1 and e when they break the protocol: the sandbox is then worthless. */
 int reader_feed(struct reader *r, const char *data, size_t len, struct err *e);
+
+/* Nothing more will be read of a sandbox whose verdict is in: a file of which bytes are missing is
+ * not a file but a skipped one, and RUN_HIT_FILES says that others may be missing. */
+void reader_cut(struct reader *r);

@@ -461,6 +461,38 @@ static void imported_modules_are_kept_when_they_are_names(void **state)
     assert_string_equal(x->result.modules, "numpy,os.path,_x1");
 }
 
+static void what_has_not_come_whole_is_not_among_the_files(void **state)
+{
+    struct fixture *x = *state;
+
+    begin_files(x);
+    add_file(x, "whole", "12345");
+    add_file(x, "half", "67890");
+    x->input.len -= 2;
+    assert_int_equal(feed(x, 7), 0);
+    assert_int_equal(x->result.nfiles, 2);
+    reader_cut(&x->reader);
+    assert_int_equal(x->result.nfiles, 1);
+    assert_string_equal(x->result.files[0].name, "whole");
+    assert_int_equal(x->result.nskipped, 1);
+    assert_string_equal(x->result.skipped[0].name, "half");
+    assert_string_equal(x->result.skipped[0].reason, "incomplete");
+    assert_int_equal(x->result.limits_hit, RUN_HIT_FILES);
+}
+
+static void files_that_are_all_there_are_not_cut(void **state)
+{
+    struct fixture *x = *state;
+
+    begin_files(x);
+    add_file(x, "a", "12345");
+    add(x, FRAME_DONE, "", 0, "");
+    assert_int_equal(feed(x, 100), 0);
+    reader_cut(&x->reader);
+    assert_int_equal(x->result.nfiles, 1);
+    assert_int_equal(x->result.limits_hit, 0);
+}
+
 static void modules_of_no_job_are_refused(void **state)
 {
     struct fixture *x = *state;
@@ -498,6 +530,8 @@ int main(void)
         TEST(an_unknown_reason_is_refused),
         TEST(imported_modules_are_kept_when_they_are_names),
         TEST(modules_of_no_job_are_refused),
+        TEST(what_has_not_come_whole_is_not_among_the_files),
+        TEST(files_that_are_all_there_are_not_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

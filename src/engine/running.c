@@ -225,6 +225,7 @@ static void on_overdue(uv_timer_t *timer)
 
     log_event(LOG_WARNING, "run.overdue", LOG_STR("id", run->spec->id));
     if (run->sandbox->reader.phase >= READER_ENDED || run->usage_asked) {
+        reader_cut(&run->sandbox->reader);
         finish(run);
         return;
     }
@@ -299,6 +300,7 @@ static void on_post_mortem(void *data, const struct spawn_reply *reply, int *fds
 {
     struct run *run = data;
 
+    reader_cut(&run->sandbox->reader);
     run->result.cpu_us = reply->cpu_us;
     run->result.memory_peak = reply->memory_peak;
     if (reply->error == 0 && reply->oom_kills > 0) {
