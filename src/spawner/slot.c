@@ -62,20 +62,24 @@ static uint32_t make_slot(struct spawner *s, struct err *e)
     return number;
 }
 
-/* Whether the group can be entered by the zygote of another nest. */
-static bool is_others(const struct slot *slot, uint32_t nest)
-{
-    return slot->lent && slot->nest != nest;
-}
-
-/* The first in the queue; but what may be another nest's only if `any`. */
+/* The first in the queue whose group this nest's zygote can enter already; else the first that no
+ * zygote can; else, if `any`, the first.  In this order because a nest that took from those that
+ * any may have would leave none for the others, and each nest that is opened would need new ones.
+ */
 static uint32_t pop_free(struct spawner *s, uint32_t nest, bool any)
 {
-    uint32_t before = SLOT_NONE, number = s->first_free;
+    uint32_t before = SLOT_NONE, number = SLOT_NONE, last = SLOT_NONE;
 
-    while (number != SLOT_NONE && !any && is_others(&s->slots[number], nest)) {
-        before = number;
-        number = s->slots[number].next_free;
+    for (uint32_t i = s->first_free; i != SLOT_NONE; last = i, i = s->slots[i].next_free) {
+        const struct slot *slot = &s->slots[i];
+        bool is_own = slot->lent && slot->nest == nest;
+
+        if (is_own || (number == SLOT_NONE && (any || !slot->lent))) {
+            number = i;
+            before = last;
+        }
+        if (is_own)
+            break;
     }
     if (number == SLOT_NONE)
         return SLOT_NONE;

@@ -22,22 +22,27 @@ static struct slot *slot_at(uint32_t number)
     return &test_spawner.slots[number];
 }
 
-/* A warm sandbox of nest 1 in the next slot, which has ended. */
-static void lend(void)
+/* A warm sandbox of a nest in the next slot, which has ended. */
+static void lend_to(uint32_t nest)
 {
-    struct spawn_request warm = {.op = SPAWN_OPEN, .kind = SPAWN_WARM, .nest = 1};
-    uint32_t number = slot_take(&test_spawner, 1, NULL);
+    struct spawn_request warm = {.op = SPAWN_OPEN, .kind = SPAWN_WARM, .nest = nest};
+    uint32_t number = slot_take(&test_spawner, nest, NULL);
     struct nest_reply failed = {.op = NEST_BUILD, .slot = number, .error = EIO};
-    int fds[SPAWN_OPEN_FDS];
+    int fds[SPAWN_OPEN_FDS], sock = test_spawner.nests[nest].sock;
 
-    test_spawner.nests[1].sock = test_spawner.nests[0].sock;
+    test_spawner.nests[nest].sock = test_spawner.nests[0].sock;
     assert_int_equal(slot_build(&test_spawner, number, &warm, fds, NULL), 0);
-    test_spawner.nests[1].sock = -1;
+    test_spawner.nests[nest].sock = sock;
     for (int i = 0; i < SPAWN_OPEN_FDS; i++)
         close(fds[i]);
-    assert_int_equal(slot_built(&test_spawner, 1, &failed, -1), 0);
+    assert_int_equal(slot_built(&test_spawner, nest, &failed, -1), 0);
     slot_close(&test_spawner, number);
     slot_drain(&test_spawner);
+}
+
+static void lend(void)
+{
+    lend_to(1);
 }
 
 static void no_nest_gets_a_group_that_anothers_zygote_can_enter(void **state)
@@ -79,6 +84,30 @@ static void a_zygote_that_is_dead_holds_no_group(void **state)
     assert_int_equal(test_groups[0].replaced, 0);
 }
 
+static void nests_that_come_and_go_need_no_more_groups(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        lend_to(0);
+        lend_to(0);
+        lend_to(1);
+        slot_nest_died(&test_spawner, 1);
+    }
+    assert_int_equal(test_spawner.nslots, 2);
+    assert_int_equal(test_groups[0].replaced + test_groups[1].replaced, 0);
+}
+
+static void a_nest_takes_its_own_group_before_one_that_any_may_have(void **state)
+{
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), 0);
+    lend();
+    slot_at(0)->state = SLOT_DEAD;
+    slot_close(&test_spawner, 0);
+    slot_drain(&test_spawner);
+    lend(); /* behind the other in the queue now */
+    assert_int_equal(slot_take(&test_spawner, 1, NULL), 1);
+    assert_int_equal(slot_take(&test_spawner, 1, NULL), 0);
+}
+
 static void who_lingers_in_a_group_is_ended(void **state)
 {
     test_groups[0].processes = 1;
@@ -102,6 +131,8 @@ int main(void)
         TEST(no_nest_gets_a_group_that_anothers_zygote_can_enter),
         TEST(who_sits_in_a_group_that_is_wanted_is_ended),
         TEST(a_zygote_that_is_dead_holds_no_group),
+        TEST(nests_that_come_and_go_need_no_more_groups),
+        TEST(a_nest_takes_its_own_group_before_one_that_any_may_have),
         TEST(who_lingers_in_a_group_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
