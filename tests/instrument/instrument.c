@@ -35,17 +35,18 @@ enum {
 
 _Static_assert(CALLS <= INSTRUMENT_CALLS, "calls.def has outgrown the page");
 
-extern const char __executable_start[];
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 static struct instrument_page *page;
 static volatile uint32_t *born; /* 0 in a process that has just been forked */
 static int generation;
 
-UNMARKED static long raw(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+UNMARKED static long raw6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                          uint64_t f)
 {
     register uint64_t r10 __asm__("r10") = d;
     register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = 0;
+    register uint64_t r9 __asm__("r9") = f;
     long answer;
 
     __asm__ volatile("syscall"
@@ -53,6 +54,11 @@ UNMARKED static long raw(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d
                      : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return answer;
+}
+
+UNMARKED static long raw(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    return raw6(nr, a, b, c, d, e, 0);
 }
 
 UNMARKED static struct instrument_page *map_page(long fd)
@@ -93,19 +99,19 @@ UNMARKED __attribute__((constructor)) static void find_page(void)
     if (name != NULL) {
         fd = raw(SYS_open, (uint64_t)(uintptr_t)name, O_RDWR | O_CLOEXEC, 0, 0, 0);
         if (fd < 0 || raw(SYS_dup3, (uint64_t)fd, INSTRUMENT_FD, 0, 0, 0) < 0)
-            abort();
+            __builtin_trap();
         raw(SYS_close, (uint64_t)fd, 0, 0, 0, 0);
     }
     if (!holds_page(INSTRUMENT_FD))
         return;
     at = raw(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1);
     if (at < 0 || raw(SYS_madvise, (uint64_t)at, 4096, MADV_WIPEONFORK, 0, 0) < 0)
-        abort();
+        __builtin_trap();
     born = (volatile uint32_t *)at; // NOLINT(performance-no-int-to-ptr)
     *born = 1;
     page = map_page(INSTRUMENT_FD);
-    /* No program is executed by name from here on that could use it, and runs must not have it. */
-    if (INSTRUMENT_PROGRAM == 2)
+    /* Nothing that is executed from here on could use it, and runs must not have it. */
+    if (INSTRUMENT_PROGRAM == 3)
         raw(SYS_close, INSTRUMENT_FD, 0, 0, 0, 0);
 }
 
@@ -119,6 +125,8 @@ UNMARKED static enum instrument_role who(void)
         return generation == 0 ? INSTRUMENT_SERVER : INSTRUMENT_SERVER_CHILD;
     if (INSTRUMENT_PROGRAM == 1)
         return generation == 0 ? INSTRUMENT_SPAWNER : INSTRUMENT_SPAWNER_CHILD;
+    if (INSTRUMENT_PROGRAM == 3)
+        return generation == 0 ? INSTRUMENT_ZYGOTE : INSTRUMENT_RUN;
     if (generation == 0)
         return INSTRUMENT_BUILDER;
     if (generation > 1)
@@ -126,10 +134,11 @@ UNMARKED static enum instrument_role who(void)
     return raw(SYS_getpid, 0, 0, 0, 0, 0) == 1 ? INSTRUMENT_INIT : INSTRUMENT_BUILDER_CHILD;
 }
 
-/* The page's descriptor outlives what closes all descriptors: INSTRUMENT_FD is left out. */
-UNMARKED static void spare_page(struct instrument_registers *r)
+/* The page's descriptor outlives what closes all descriptors, but not in what runs in a sandbox:
+ * INSTRUMENT_FD is left out. */
+UNMARKED static void spare_page(enum instrument_role role, struct instrument_registers *r)
 {
-    if (INSTRUMENT_PROGRAM == 2 || (uint32_t)r->rdi > INSTRUMENT_FD ||
+    if (role > INSTRUMENT_BUILDER_CHILD || (uint32_t)r->rdi > INSTRUMENT_FD ||
         (uint32_t)r->rsi < INSTRUMENT_FD)
         return;
     if ((uint32_t)r->rdi < INSTRUMENT_FD)
@@ -137,6 +146,40 @@ UNMARKED static void spare_page(struct instrument_registers *r)
     r->rdi = INSTRUMENT_FD + 1;
 }
 
+UNMARKED static bool is_planned(enum instrument_role role, int call, long nr)
+{
+    int64_t left;
+
+    if (__atomic_load_n(&page->armed, __ATOMIC_ACQUIRE) == 0 || (page->roles & (1u << role)) == 0 ||
+        (page->call >= 0 && page->call != call) || (page->number >= 0 && page->number != nr))
+        return false;
+    left = __atomic_sub_fetch(&page->countdown, 1, __ATOMIC_RELAXED);
+    return left == 0 || (left < 0 && page->repeat != 0);
+}
+
+UNMARKED static void tell(enum instrument_role role, int call, long nr, uint64_t caller)
+{
+    page->hit_role = (int32_t)role;
+    page->hit_call = call;
+    page->hit_number = (int32_t)nr;
+    page->hit_pid = (int32_t)raw(SYS_getpid, 0, 0, 0, 0, 0);
+    page->hit_program = INSTRUMENT_PROGRAM;
+    page->hit_offset = caller - (uint64_t)(uintptr_t)__ehdr_start;
+    __atomic_add_fetch(&page->hits, 1, __ATOMIC_RELEASE);
+}
+
+/* What is not a failure: the call is made afterwards. */
+UNMARKED static void act_otherwise(enum kind kind, struct instrument_registers *r)
+{
+    if (page->action == INSTRUMENT_DIE)
+        __builtin_trap();
+    if (page->action == INSTRUMENT_SHORT && kind == READS && r->rdx > 1)
+        r->rdx = 1;
+    while (page->action == INSTRUMENT_HANG && __atomic_load_n(&page->hang, __ATOMIC_ACQUIRE) != 0)
+        __builtin_ia32_pause();
+}
+
+#if INSTRUMENT_PROGRAM != 3 /* which has no libc, and makes its calls by sys_call6() alone */
 /* The time of day as the test wants it.  Returns true when rax is the answer. */
 UNMARKED static bool jump_clock(int call, struct instrument_registers *r)
 {
@@ -161,28 +204,6 @@ UNMARKED static bool jump_clock(int call, struct instrument_registers *r)
     if (r->rdi != 0)
         *(time_t *)r->rdi = ns / 1000000000; // NOLINT(performance-no-int-to-ptr)
     return true;
-}
-
-UNMARKED static bool is_planned(enum instrument_role role, int call, long nr)
-{
-    int64_t left;
-
-    if (__atomic_load_n(&page->armed, __ATOMIC_ACQUIRE) == 0 || (page->roles & (1u << role)) == 0 ||
-        (page->call >= 0 && page->call != call) || (page->number >= 0 && page->number != nr))
-        return false;
-    left = __atomic_sub_fetch(&page->countdown, 1, __ATOMIC_RELAXED);
-    return left == 0 || (left < 0 && page->repeat != 0);
-}
-
-UNMARKED static void tell(enum instrument_role role, int call, long nr, uint64_t caller)
-{
-    page->hit_role = (int32_t)role;
-    page->hit_call = call;
-    page->hit_number = (int32_t)nr;
-    page->hit_pid = (int32_t)raw(SYS_getpid, 0, 0, 0, 0, 0);
-    page->hit_program = INSTRUMENT_PROGRAM;
-    page->hit_offset = caller - (uint64_t)(uintptr_t)__executable_start;
-    __atomic_add_fetch(&page->hits, 1, __ATOMIC_RELEASE);
 }
 
 UNMARKED static uint64_t failure(enum kind kind)
@@ -215,19 +236,9 @@ UNMARKED static uint64_t failure(enum kind kind)
 /* Returns 1 when the call is not to be made. */
 UNMARKED static int act(int call, enum kind kind, struct instrument_registers *r)
 {
-    switch ((enum instrument_action)page->action) {
-    case INSTRUMENT_SHORT:
-        if (kind == READS && r->rdx > 1)
-            r->rdx = 1;
+    if (page->action != INSTRUMENT_FAIL) {
+        act_otherwise(kind, r);
         return 0;
-    case INSTRUMENT_DIE:
-        __builtin_trap();
-    case INSTRUMENT_HANG:
-        while (__atomic_load_n(&page->hang, __ATOMIC_ACQUIRE) != 0)
-            __builtin_ia32_pause();
-        return 0;
-    case INSTRUMENT_FAIL:
-        break;
     }
     if (call == CALL_close) /* as Linux does it: gone, whatever it says */
         raw(SYS_close, r->rdi, 0, 0, 0, 0);
@@ -245,7 +256,7 @@ UNMARKED int instrument_call(uint32_t which, struct instrument_registers *r, uin
         return 0;
     role = who();
     if (call == CALL_close_range)
-        spare_page(r);
+        spare_page(role, r);
     __atomic_add_fetch(&page->calls[role][call], 1, __ATOMIC_RELAXED);
     if (nr >= 0 && nr < INSTRUMENT_NUMBERS)
         __atomic_add_fetch(&page->numbers[role][nr], 1, __ATOMIC_RELAXED);
@@ -266,10 +277,37 @@ UNMARKED void instrument_heap(const int64_t *blocks, const int64_t *bytes)
     __atomic_store_n(&page->heap_bytes, *bytes, __ATOMIC_RELAXED);
 }
 
+#endif
+
+/* sys(2) of src/enter, which goes by no name that a linker could wrap: the same with the kernel's
+ * own way to tell of errors.  tests/instrument/shadow leads here. */
+long sys_call6(long nr, long a, long b, long c, long d, long f, long g);
+UNMARKED long sys_call6(long nr, long a, long b, long c, long d, long f, long g)
+{
+    struct instrument_registers r = {(uint64_t)a, (uint64_t)b, (uint64_t)c, 0, 0, 0, 0};
+    enum instrument_role role;
+
+    if (page != NULL) {
+        role = who();
+        if (nr == SYS_close_range)
+            spare_page(role, &r);
+        __atomic_add_fetch(&page->calls[role][CALL_syscall], 1, __ATOMIC_RELAXED);
+        if (nr < INSTRUMENT_NUMBERS)
+            __atomic_add_fetch(&page->numbers[role][nr], 1, __ATOMIC_RELAXED);
+        if (is_planned(role, CALL_syscall, nr)) {
+            tell(role, CALL_syscall, nr, (uint64_t)(uintptr_t)__builtin_return_address(0));
+            if (page->action == INSTRUMENT_FAIL)
+                return page->error != 0 ? -page->error : -EIO;
+            act_otherwise(nr == SYS_read || nr == SYS_write ? READS : POSIX, &r);
+        }
+    }
+    return raw6(nr, r.rdi, r.rsi, r.rdx, (uint64_t)d, (uint64_t)f, (uint64_t)g);
+}
+
 UNMARKED void __sanitizer_cov_trace_pc(void)
 {
     uint64_t offset =
-        (uint64_t)(uintptr_t)__builtin_return_address(0) - (uint64_t)(uintptr_t)__executable_start;
+        (uint64_t)(uintptr_t)__builtin_return_address(0) - (uint64_t)(uintptr_t)__ehdr_start;
 
     if (page != NULL && offset < INSTRUMENT_CODE_MAX)
         page->code[INSTRUMENT_PROGRAM][offset] = 1;

@@ -4,8 +4,9 @@
  * there and mark which of their code has run.  The layout is read by page.py: change both.
  *
  * The page is a file.  `dunlin` maps the one that DUNLIN_INSTRUMENT names and keeps it open as
- * descriptor INSTRUMENT_FD, through which the spawner and the builders of nests find it; sandboxes
- * have it by inheritance.  A build without the page behaves like any other. */
+ * descriptor INSTRUMENT_FD, through which the spawner, the builders of nests and their warm
+ * interpreters find it; sandboxes have it by inheritance.  A build without the page behaves like
+ * any other. */
 #pragma once
 
 #include <stdint.h>
@@ -26,6 +27,8 @@ enum instrument_role {
     INSTRUMENT_BUILDER_CHILD, /* the zygote before it is one */
     INSTRUMENT_INIT,          /* pid 1 of a sandbox */
     INSTRUMENT_INIT_CHILD,    /* file calls, keepers, programs before they are executed */
+    INSTRUMENT_ZYGOTE,        /* _zygote.so in the warm interpreter, middle processes too */
+    INSTRUMENT_RUN,           /* a warm run until its code starts */
     INSTRUMENT_ROLES,
 };
 
@@ -59,7 +62,7 @@ struct instrument_page {
     uint64_t hit_offset; /* of the return address in the program's image */
     uint64_t calls[INSTRUMENT_ROLES][INSTRUMENT_CALLS];
     uint64_t numbers[INSTRUMENT_ROLES][INSTRUMENT_NUMBERS];
-    uint8_t code[3][INSTRUMENT_CODE_MAX]; /* 1 at each return address of a basic block's mark */
+    uint8_t code[4][INSTRUMENT_CODE_MAX]; /* 1 at each return address of a basic block's mark */
     int64_t heap_blocks, heap_bytes;      /* of malloc in `dunlin`: in use now */
 };
 

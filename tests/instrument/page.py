@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 REPOSITORY = FOLDER.parent.parent
-PROGRAMS = ("dunlin", "dunlin-spawner", "dunlin-init")  # as INSTRUMENT_PROGRAM numbers them
+PROGRAMS = ("dunlin", "dunlin-spawner", "dunlin-init", "_zygote.so")  # by INSTRUMENT_PROGRAM
 DIST = REPOSITORY / "build-instrumented" / "dist"
 ROLES = ("server", "server child", "spawner", "spawner child", "builder", "builder child", "init",
-         "init child")
+         "init child", "zygote", "run")
 CALLS = tuple(re.findall(r"^CALL\((\w+), \w+\)", (FOLDER / "calls.def").read_text(), re.M))
 KINDS = dict(re.findall(r"^CALL\((\w+), (\w+)\)", (FOLDER / "calls.def").read_text(), re.M))
 FAIL, SHORT, DIE, HANG = 1, 2, 3, 4
@@ -163,8 +163,8 @@ class Page:
 
 def place(dist, hit):
     """function and file:line of a hit, from the debug information of the build in `dist`."""
-    folder = "bin" if hit.program == "dunlin" else "libexec/dunlin"
-    binary = pathlib.Path(dist) / folder / hit.program
+    folder = {"dunlin": "bin", "_zygote.so": "share/dunlin/runtime/python"}
+    binary = pathlib.Path(dist) / folder.get(hit.program, "libexec/dunlin") / hit.program
     base = 0x400000 if hit.program == "dunlin-init" else 0
     answer = subprocess.run(["addr2line", "-f", "-s", "-e", binary, hex(base + hit.offset - 1)],
                             capture_output=True, text=True, check=True)
