@@ -1,0 +1,115 @@
+"""What is asked of the server while a call fails.  Each checks its answers to the last byte."""
+import base64
+import json
+
+from faults import probe
+from faults.walk import RIGHT, Walk, Wrong, check_refusal
+
+TIMEOUT = 20  # seconds of one request
+
+
+class Scenario:
+    """One that needs no preparation."""
+
+    name = "?"
+
+    def prepare(self, walk: Walk):
+        """Before each run."""
+
+    def run(self, walk: Walk):
+        """RIGHT, REFUSED, or Wrong is raised."""
+        raise NotImplementedError
+
+    def finish(self, walk: Walk):
+        """After each run."""
+
+
+class Hello(Scenario):
+    """The probe as the code of a run: its answer tells whether a lock is missing.  fields: more of
+    the request."""
+
+    def __init__(self, name="hello", code=probe.SOURCE, limits=None, **fields):
+        self.name, self.code, self.fields = name, code, fields
+        self.limits = limits or {}
+        self.healthy = None
+
+    def ask(self, walk):
+        """One answer; a new connection, so that nothing of the last one is left."""
+        client = walk.client()
+        try:
+            return client.post({"code": self.code, **self.fields}, timeout=TIMEOUT)
+        finally:
+            client.close()
+
+    def run(self, walk):
+        answer = self.ask(walk)
+        if answer.status != 200:
+            return check_refusal(answer)
+        if not answer["success"]:
+            raise Wrong(f"200 but: {answer.text[:600]}")
+        found = probe.read(answer["stdout"])
+        self.healthy = self.healthy or found
+        lacks = probe.missing_locks(found, self.healthy)
+        lacks += probe.missing_limits(walk.group, found["slot"], self.limits)
+        if lacks:
+            raise Wrong(f"MISSING LOCK: {'; '.join(lacks)[:1500]}")
+        return RIGHT
+
+
+class Cold(Hello):
+    """The probe in a cold run."""
+
+    def __init__(self, **fields):
+        super().__init__("cold", f"exec python3 -I - <<'END'\n{probe.SOURCE}\nEND\n",
+                         language="shell", **fields)
+
+
+FILES = {"in.txt": b"some text\n", "folder/in.bin": bytes(range(256)) * 40}
+FILES_CODE = """
+import os, sys
+data = open('in.txt', 'rb').read() + open('folder/in.bin', 'rb').read()
+os.makedirs('made/deep')
+open('made/deep/out.bin', 'wb').write(data[::-1])
+open('small.txt', 'w').write(sys.stdin.read())
+print(len(data))
+"""
+
+
+class Files(Scenario):
+    """Input files, stdin, and output files, byte by byte."""
+
+    name = "files"
+
+    def run(self, walk):
+        client = walk.client()
+        files = {name: base64.b64encode(data).decode() for name, data in FILES.items()}
+        answer = client.post({"code": FILES_CODE, "files": files, "stdin": "typed"},
+                             timeout=TIMEOUT)
+        client.close()
+        if answer.status != 200:
+            return check_refusal(answer)
+        whole = b"".join(FILES.values())
+        wanted = {"made/deep/out.bin": whole[::-1], "small.txt": b"typed"}
+        got = {name: base64.b64decode(data) for name, data in answer["files"].items()
+               if name in wanted}
+        if not answer["success"] or answer["stdout"] != f"{len(whole)}\n" or got != wanted:
+            raise Wrong(f"200 but: {answer.text[:600]}")
+        return RIGHT
+
+
+class Ending(Scenario):
+    """A run that reaches a limit, which the answer must name.  right: what it says, as a function of
+    the answer."""
+
+    def __init__(self, name, code, right, **fields):
+        self.name, self.code, self.right, self.fields = name, code, right, fields
+
+    def run(self, walk):
+        client = walk.client()
+        answer = client.post({"code": self.code, **self.fields}, timeout=TIMEOUT)
+        client.close()
+        if answer.status != 200:
+            return check_refusal(answer)
+        if not self.right(answer):
+            raise Wrong(f"200 but: {json.dumps(answer.body)[:600]}")
+        return RIGHT

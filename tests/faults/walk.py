@@ -1,0 +1,342 @@
+"""One server of the instrumented build, into which one fault at a time is put while a scenario runs.
+
+A scenario is an object with
+
+    name        a word
+    prepare(w)  called before each run of it, undisturbed; w: the Walk
+    run(w)      asks the server; returns RIGHT or REFUSED, raises Wrong (or AssertionError) if the
+                answer is neither, and lets requests.RequestException through
+    finish(w)   called after each run, undisturbed: removes what it made
+
+so a walk is:  Walk(...).start(); row = walk.walk(scenario, role); walk.stop(); print(table([row]))
+"""
+import collections
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import requests
+
+import host
+from client import together, wait_until
+from faults import fitting
+from instrument.page import DIE, FAIL, HANG, SHORT, Page, build, place
+from server import Server, state_directory
+
+RIGHT, REFUSED = "right", "refused"
+HEAL_SECONDS = 15  # until hello is answered again, restart of the server included
+REQUEST_SECONDS = 30  # no answer may take longer, whatever fails
+HUNG_SECONDS = 8  # for which a thread is kept hanging
+LEAK_SECONDS = 4  # until what a fault used is given back
+SLOTS = 6  # runs at once, pool and those on their way out included
+BETWEEN = 40  # faults between two complete looks at what is left over
+ENV = {"POOL_MIN": "2", "POOL_MAX": "2", "CONCURRENT_LIMIT": "6", "LOG_FORMAT": "text"}
+CRASH = re.compile(r"(Assertion .* failed|stack smashing|AddressSanitizer|runtime error:)")
+
+
+class Wrong(Exception):
+    """An answer that is neither right nor an honest refusal."""
+
+
+@dataclass
+class Row:
+    """What a walk of one scenario with one role came to.  bugs: texts, each with its fault."""
+
+    scenario: str
+    role: str
+    calls: int = 0
+    planned: int = 0
+    injected: int = 0
+    right: int = 0
+    refused: int = 0
+    ended: int = 0
+    places: set = field(default_factory=set)
+    bugs: list = field(default_factory=list)
+    refusals: collections.Counter = field(default_factory=collections.Counter)
+
+    COLUMNS = ("scenario", "role", "calls", "planned", "injected", "places", "right", "refused",
+               "ended", "bugs")
+
+    def cells(self):
+        """The row as texts."""
+        values = [getattr(self, name) for name in self.COLUMNS]
+        return [str(len(value) if isinstance(value, (set, list)) else value) for value in values]
+
+
+def table(rows):
+    """Rows as a Markdown table.  places: different call sites that failed; ended: the server ended
+    with a word in its log, and a new one healed."""
+    lines = [Row.COLUMNS, ["---"] * len(Row.COLUMNS), *(row.cells() for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def check_refusal(answer):
+    """An answer that refuses says why, and in a way that a client can handle."""
+    if answer.status not in (500, 503, 507):
+        raise Wrong(f"{answer.status}: {answer.text[:300]}")
+    if answer.body is None or len(str(answer.body.get("detail") or answer.body)) < 12:
+        raise Wrong(f"{answer.status} without a reason: {answer.text[:300]}")
+    return REFUSED
+
+
+class Walk:
+    """`name`: of the data directory; env: settings; data: a directory to use, which stays."""
+
+    def __init__(self, name, env=None, data=None):
+        self.dist = build()
+        self.name = name
+        self.env = {**ENV, **(env or {})}
+        self.data = pathlib.Path(data) if data else state_directory(name)
+        self.page = Page(self.data.parent / f"{self.data.name}.page")
+        self.server = None
+        self.base = None
+        self.log_seen = 0
+
+    # -- life
+
+    def start(self):
+        """Starts the server and waits until it is at rest."""
+        self.server = Server(self.data, {**self.env, "DUNLIN_INSTRUMENT": self.page.path},
+                             dist=self.dist)
+        self.server.start()
+        self.log_seen = 0
+        self.rest()
+        return self
+
+    def stop(self):
+        """SIGTERM, and nothing is left."""
+        try:
+            self.page.disarm()
+            self.server.stop()
+            self.server.assert_nothing_left()
+        finally:
+            self.close()
+
+    def close(self):
+        """Kills whatever is left; the data directory goes with it."""
+        self.page.disarm()
+        with contextlib.suppress(OSError):
+            self.page.close()
+        self.server.abandon()
+        subprocess.run(["rm", "-rf", self.data, self.server.directory], check=False)
+
+    def restart(self):
+        """A server that has ended is started again, which sweeps what it left."""
+        self.server.abandon()
+        subprocess.run(["rm", "-rf", self.server.directory], check=False)
+        self.start()
+
+    def rest(self):
+        """Waits until hello works, all the slots there may be at once are made and the pool is full, then
+        notes what is there."""
+        self.heal()
+        for _ in range(2):
+            together([self.heal] * SLOTS)
+        self.base = self.settled(lambda now, last: now == last)
+
+    def client(self):
+        """A client with a connection of its own."""
+        return self.server.client()
+
+    @property
+    def group(self):
+        """The name of the instance's control groups."""
+        roots = {os.path.basename(root) for root in self.server.groups}
+        return next(iter(roots))
+
+    # -- what is there
+
+    def quick_figures(self):
+        """Descriptors of the processes that stay."""
+        figures = {}
+        for one in (self.server.http_process, self.server.spawner, *self.server.nests):
+            with contextlib.suppress(OSError):
+                figures[f"descriptors of {one.comm}"] = host.descriptor_count(one.pid)
+        return figures
+
+    def figures(self):
+        """Everything that a fault could leave behind."""
+        figures = self.quick_figures()
+        tree = self.server.tree()
+        figures["processes"] = len(tree)
+        figures["groups"] = host.group_count(self.server.groups)
+        figures["mounts"] = len(host.mounts(self.server.spawner.pid))
+        figures["loops"] = len(loops(self.data))
+        figures["zombies"] = sum(1 for one in tree if one.state == "Z")
+        return figures
+
+    def settled(self, enough, seconds=LEAK_SECONDS):
+        """Looks until enough(now, before) is true twice, or the time is over; the last figures."""
+        end = time.monotonic() + seconds
+        last, good = self.figures(), 0
+        while time.monotonic() < end and good < 2:
+            time.sleep(0.1)
+            now = self.figures()
+            good = good + 1 if enough(now, last) else 0
+            last = now
+        return last
+
+    def leaks(self):
+        """What is more than at the beginning, as texts; then that is the beginning."""
+        def is_back(now, _):
+            return all(value <= self.base.get(name, 0) for name, value in now.items())
+        now = self.settled(is_back)
+        more = [f"{name}: {self.base.get(name, 0)} before, {value} now"
+                for name, value in now.items() if value > self.base.get(name, 0)]
+        if more:
+            self.base = now
+        return more
+
+    # -- one fault
+
+    def count(self, scenario, role):
+        """How often a role makes each call in a healthy run of the scenario: the most of three."""
+        most = {}
+        for _ in range(3):
+            scenario.prepare(self)
+            time.sleep(0.3)  # what follows the run before
+            before = self.counts(role)
+            verdict = scenario.run(self)
+            assert verdict == RIGHT, f"{scenario.name} does not work without any fault"
+            time.sleep(0.3)
+            for call, number in self.counts(role).items():
+                most[call] = max(most.get(call, 0), number - before.get(call, 0))
+            scenario.finish(self)
+        return {call: number for call, number in most.items() if number > 0}
+
+    def counts(self, role):
+        """The page's counters, by (call, number)."""
+        plain = {(call, -1): n for call, n in self.page.calls(role).items() if call != "syscall"}
+        return {**plain, **{("syscall", nr): n for nr, n in self.page.numbers(role).items()}}
+
+    def inject(self, scenario, fault, row):
+        """Runs the scenario with one fault; what came of it goes into the row."""
+        scenario.prepare(self)
+        hits = self.page.hits
+        self.page.arm(fault.role, nth=fault.nth, call=fault.call, action=fault.action,
+                      number=fault.number if fault.number >= 0 else None, error=fault.error)
+        start = time.monotonic()
+        verdict, text = self.ask(scenario)
+        if fault.action != HANG:
+            end = time.monotonic() + 0.1
+            while self.page.hits == hits and time.monotonic() < end:
+                time.sleep(0.005)
+        took = time.monotonic() - start
+        self.page.disarm()
+        hit = self.page.hits > hits
+        where = f"{fault} at {place(self.dist, self.page.hit)}" if hit else str(fault)
+        if hit:
+            row.injected += 1
+            row.places.add((self.page.hit.program, self.page.hit.offset))
+            setattr(row, verdict, getattr(row, verdict) + 1) if verdict else None
+        if text and verdict != "refused":
+            row.bugs.append(f"{where}: {text}")
+        elif text:
+            row.refusals[f"{fault.call}: {text}"] += 1
+        if took > REQUEST_SECONDS:
+            row.bugs.append(f"{where}: took {took:.1f} s")
+        row.bugs += [f"{where}: {problem}" for problem in self.after(scenario)]
+
+    def ask(self, scenario):
+        """(RIGHT, REFUSED, "ended" or None, what is wrong)."""
+        try:
+            return scenario.run(self), ""
+        except requests.RequestException as error:
+            if self.has_ended():
+                return "ended", "" if self.said_why() else "the server ended without a word"
+            return None, f"no answer: {error}"
+        except (Wrong, AssertionError, KeyError, TypeError, ValueError) as error:
+            if self.has_ended():
+                return "ended", "" if self.said_why() else "the server ended without a word"
+            return None, f"{type(error).__name__}: {error}"
+
+    def has_ended(self):
+        """Whether the server is gone or about to be."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.server.popen.wait(1.5)
+        return self.server.popen.poll() is not None
+
+    def said_why(self):
+        """A server that ends by itself leaves a line that says so, and status 1."""
+        text = self.server.log_text()
+        return self.server.popen.returncode == 1 and \
+            ("spawner.gone" in text or "spawner.note" in text)
+
+    def after(self, scenario):
+        """What is wrong once nothing fails any more."""
+        problems = []
+        try:
+            if self.server.popen.poll() is not None:
+                self.restart()
+            scenario.finish(self)
+            self.heal()
+        except (AssertionError, Wrong, requests.RequestException) as error:
+            problems.append(f"not healed: {error}")
+            self.restart()
+        log = self.server.log_text()
+        problems += CRASH.findall(log[self.log_seen:])
+        self.log_seen = len(log)
+        return problems
+
+    def heal(self):
+        """Hello must work again soon, and until then say honestly that it does not."""
+        client = self.client()
+
+        def hello():
+            answer = client.post({"code": "print('hello')"}, timeout=REQUEST_SECONDS)
+            if answer.status != 200:
+                return check_refusal(answer) == RIGHT
+            if answer["stdout"] != "hello\n":
+                raise Wrong(f"hello: {answer.text[:300]}")
+            return True
+        try:
+            wait_until(hello, HEAL_SECONDS, "hello works again")
+        except requests.RequestException:
+            if not self.has_ended():
+                raise
+            self.restart()
+        finally:
+            client.close()
+
+    # -- all faults
+
+    def walk(self, scenario, role, actions=(FAIL, SHORT), every=1, seconds=None, say=None):
+        """Every `every`th fault of a role, at most for so many seconds; returns the Row."""
+        row = Row(scenario.name, role)
+        counts = self.count(scenario, role)
+        row.calls = sum(counts.values())
+        plan = fitting.faults(role, counts, actions)
+        row.planned = len(plan)
+        self.rest()
+        end = time.monotonic() + (seconds or 1e9)
+        for number, fault in enumerate(plan[::every]):
+            if time.monotonic() > end:
+                break
+            known = len(row.bugs)
+            self.inject(scenario, fault, row)
+            if number % BETWEEN == BETWEEN - 1 or len(row.bugs) > known:
+                row.bugs += [f"{fault} or one of {BETWEEN} before: left over: {one}"
+                             for one in self.leaks()]
+            if say:
+                for bug in row.bugs[known:]:
+                    say(f"BUG {scenario.name}: {bug}")
+        row.bugs += [f"after the walk: left over: {one}" for one in self.leaks()]
+        return row
+
+
+def loops(data):
+    """Loop devices with a file of this directory behind them."""
+    found = []
+    for name in os.listdir("/sys/block"):
+        with contextlib.suppress(OSError):
+            path = pathlib.Path(f"/sys/block/{name}/loop/backing_file").read_text(encoding="utf-8")
+            found += [path] if path.startswith(str(data)) else []
+    return found
+
+
+__all__ = ["DIE", "FAIL", "HANG", "SHORT", "RIGHT", "REFUSED", "Row", "Walk", "Wrong",
+           "check_refusal", "table"]
