@@ -44,7 +44,8 @@ def free_port():
 
 def clean_environment(extra=None):
     """The environment that dunlin is started with: nothing of the developer's own settings."""
-    kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    kept = {name: value for name, value in os.environ.items()
+            if name.endswith("SAN_OPTIONS") or name == "DUNLIN_INSTRUMENT"}
     fixed = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root",
              "DUNLIN_TEST_CANARY": ENVIRONMENT_CANARY}
     return {**kept, **fixed, **(extra or {})}

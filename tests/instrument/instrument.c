@@ -75,20 +75,20 @@ UNMARKED static struct instrument_page *map_page(long fd)
     return NULL;
 }
 
-UNMARKED static const char *page_name(void)
-{
-#if INSTRUMENT_PROGRAM == 0
-    return getenv("DUNLIN_INSTRUMENT");
-#else
-    return NULL;
-#endif
-}
-
 /* A file that is shorter than the page would end us by SIGBUS: the descriptor is looked at first.
  */
 UNMARKED static bool holds_page(long fd)
 {
     return raw(SYS_lseek, (uint64_t)fd, 0, 2 /* SEEK_END */, 0, 0) == (long)sizeof *page;
+}
+
+UNMARKED static const char *page_name(void)
+{
+#if INSTRUMENT_PROGRAM == 3 /* has no libc */
+    return NULL;
+#else
+    return getenv("DUNLIN_INSTRUMENT");
+#endif
 }
 
 UNMARKED __attribute__((constructor)) static void find_page(void)

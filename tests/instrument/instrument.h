@@ -3,10 +3,10 @@
  * The test says there which external call is to fail, and how; the processes count their calls
  * there and mark which of their code has run.  The layout is read by page.py: change both.
  *
- * The page is a file.  `dunlin` maps the one that DUNLIN_INSTRUMENT names and keeps it open as
+ * The page is a file.  A program maps the one that DUNLIN_INSTRUMENT names and keeps it open as
  * descriptor INSTRUMENT_FD, through which the spawner, the builders of nests and their warm
- * interpreters find it; sandboxes have it by inheritance.  A build without the page behaves like
- * any other. */
+ * interpreters, whose environment is empty, find it; sandboxes have it by inheritance.  A build
+ * without the page behaves like any other. */
 #pragma once
 
 #include <stdint.h>

@@ -70,12 +70,12 @@ class Hit:
 
 
 class Page:
-    """One page in a file of its own; path: the file, which must not be there yet."""
+    """One page in a file.  path: the file; it is made if it is not there."""
 
     def __init__(self, path):
         self.path = str(path)
         size = ctypes.sizeof(_Layout)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(fd, size)
             self._map = mmap.mmap(fd, size)
