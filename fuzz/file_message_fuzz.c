@@ -1,4 +1,5 @@
 /* sources: src/wire/session_file.c src/base/err.c */
+/* share: 3 */
 /* Fuzzes the answers to a call on files: what is taken for a frame lies within the input, begins
  * with its fixed part, and is read the same whatever follows it. */
 #include <stdint.h>

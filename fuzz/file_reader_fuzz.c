@@ -1,4 +1,6 @@
 /* sources: src/engine/file_reader.c src/wire/session_file.c src/base/err.c */
+/* longest: 16384 */
+/* share: 3 */
 /* Fuzzes what is said over the socket of a call on files: every piece lies within its input, no
  * more raw bytes come than were announced, and it does not matter in which pieces it all came. */
 #include <stdint.h>

@@ -1,4 +1,6 @@
 /* sources: src/wire/frame.c src/base/err.c */
+/* longest: 65536 */
+/* share: 3 */
 /* Fuzzes frame: whatever is taken for a frame lies within the input and has its fixed part, more
  * bytes never change what was read, and the strings of a job are strings of it. */
 #include <stdint.h>

@@ -1,5 +1,7 @@
 /* sources: src/engine/reader.c src/engine/run.c src/wire/frame.c src/base/str.c src/base/buf.c
  * src/base/err.c */
+/* longest: 16384 */
+/* share: 4 */
 /* Fuzzes reader: whatever a sandbox says, in whatever pieces, the result stays within its bounds,
  * is the same as if it had come in one piece, and leaves no memory behind.
  *

@@ -1,5 +1,6 @@
 /* sources: src/engine/reader.c src/engine/run.c src/wire/frame.c src/base/err.c src/base/buf.c
  * src/base/str.c */
+/* share: 3 */
 /* Fuzzes the reader: whatever a sandbox says, and in whatever pieces it comes, the result stays
  * within its bounds, owns what it names, and is the same. */
 #include <stdint.h>

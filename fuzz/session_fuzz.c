@@ -1,4 +1,5 @@
 /* sources: src/wire/session.c src/base/err.c */
+/* share: 4 */
 /* Fuzzes session: what is taken for a message of init's has its fixed part and lies within the
  * input, and strings are strings of it. */
 #include <stdint.h>

@@ -1,4 +1,6 @@
 /* sources: src/init/file_tar.c */
+/* longest: 16384 */
+/* share: 3 */
 /* Fuzzes the headers and records of tar archives: names are terminated, sizes bounded, and what is
  * written of a member that was read is read back the same. */
 #include <stdint.h>
