@@ -85,7 +85,8 @@ size_t text_escape(struct text_escaper *t, char *out, size_t cap)
 
 int text_append_json(struct buf *b, const char *s, size_t len)
 {
-    struct text_escaper t = {.at = s, .end = s + len};
+    /* An empty buffer has no data, and even nothing may not be added to a null pointer. */
+    struct text_escaper t = {.at = s, .end = len > 0 ? s + len : s};
     if (buf_append(b, "\"", 1) < 0)
         return -1;
     while (t.at < t.end) {

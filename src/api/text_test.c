@@ -33,6 +33,7 @@ static void assert_json(const char *text, size_t len, const char *expected)
 static void test_strings_become_json(void **state)
 {
     assert_json("", 0, "\"\"");
+    assert_json(NULL, 0, "\"\""); /* as an empty struct buf has it */
     assert_json("a\"b\\c/", 6, "\"a\\\"b\\\\c/\"");
     assert_json("\b\f\n\r\t\0\x1F\x7F", 8, "\"\\b\\f\\n\\r\\t\\u0000\\u001f\x7F\"");
     assert_json("\xE8\xAF\xAD\xF0\x9F\x98\x80\xE2\x80\xA8", 10,
