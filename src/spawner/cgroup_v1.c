@@ -13,6 +13,9 @@
 #include "spawner/cgroup.h"
 #include "spawner/cgroup_file.h"
 
+/* Sockets may hold this part of the memory limit. */
+#define SOCKET_PART 4
+
 enum { MEMORY, CPU, CPUACCT, PIDS, CONTROLLERS };
 
 static const char *const controllers[CONTROLLERS] = {"memory", "cpu", "cpuacct", "pids"};
@@ -97,6 +100,14 @@ static int limit_memory(const char *dir, int64_t bytes, struct err *e)
     return cgroup_file_write_number(dir, with_swap, bytes, e);
 }
 
+/* Buffers of TCP and UDP sockets are in no other counter of version 1, not even in kmem.  Bounded
+ * in addition to the memory limit: a loopback connection works with a fraction of this. */
+static int limit_sockets(const char *dir, int64_t memory_bytes, struct err *e)
+{
+    return cgroup_file_write_number(dir, "memory.kmem.tcp.limit_in_bytes",
+                                    memory_bytes / SOCKET_PART, e);
+}
+
 static int v1_limit(struct cgroup *g, const struct spawn_limits *limits, struct err *e)
 {
     struct spawn_limits old = g->in_force;
@@ -106,7 +117,8 @@ static int v1_limit(struct cgroup *g, const struct spawn_limits *limits, struct 
     g->in_force = (struct spawn_limits){0}; /* nothing is certain if a write fails */
     group_dir(dir, g, MEMORY);
     if (limits->memory_mb != old.memory_mb &&
-        limit_memory(dir, (int64_t)limits->memory_mb << 20, e) < 0)
+        (limit_memory(dir, (int64_t)limits->memory_mb << 20, e) < 0 ||
+         limit_sockets(dir, (int64_t)limits->memory_mb << 20, e) < 0))
         return -1;
     group_dir(dir, g, CPU);
     if (limits->cpu_milli != old.cpu_milli &&

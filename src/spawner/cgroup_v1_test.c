@@ -125,6 +125,13 @@ static void swap_is_not_extra(void **state)
     assert_int_equal(number_in("memory", "memory.memsw.limit_in_bytes"), 64 << 20);
 }
 
+static void socket_buffers_are_limited_too(void **state)
+{
+    NEEDS_V1();
+    assert_int_equal(cgroup_v1.limit(&group, &limits, NULL), 0);
+    assert_int_equal(number_in("memory", "memory.kmem.tcp.limit_in_bytes"), 16 << 20);
+}
+
 /* A limit that could be set stays known when a later one could not, or the next run would inherit
  * it. */
 static void a_failure_half_way_is_undone_by_the_next_limit(void **state)
@@ -284,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(limits_are_put_in_force_up_and_down),
         TEST(swap_is_not_extra),
+        TEST(socket_buffers_are_limited_too),
         TEST(a_failure_half_way_is_undone_by_the_next_limit),
         TEST(a_weight_that_could_not_be_set_is_set_the_next_time),
         TEST(members_are_counted_until_they_are_gone),
