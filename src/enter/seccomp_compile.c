@@ -9,6 +9,7 @@
  * Runs on the build machine only; trusts everything. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -136,9 +137,10 @@ static void add_values(scmp_filter_ctx ctx, uint32_t action, int nr, unsigned ar
 
 static void add_ioctl(scmp_filter_ctx ctx)
 {
-    /* Terminal calls below TIOCSTI (0x5412), which types into somebody's terminal (R16). */
+    /* The terminal's sixteen: not block devices, consoles and loops, which have lower numbers, nor
+     * TIOCSTI (0x5412), which types into somebody's terminal (R16). */
     check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                           SCMP_CMP64(1, SCMP_CMP_LT, 0x5412)),
+                           SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, ~UINT64_C(0xf), 0x5400)),
           "ioctl");
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, seccomp_ioctls);
 }
@@ -150,6 +152,45 @@ static void add_fcntl(scmp_filter_ctx ctx)
         seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_CMP64(1, SCMP_CMP_LT, 1024)),
         "fcntl");
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, seccomp_fcntls);
+}
+
+static void add_madvise(scmp_filter_ctx ctx)
+{
+    check(
+        seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1, SCMP_CMP64(2, SCMP_CMP_LT, 12)),
+        "madvise");
+    add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 2, seccomp_advice);
+}
+
+static void add_flags(scmp_filter_ctx ctx)
+{
+    for (const struct seccomp_flags *f = seccomp_flags; f->reason != NULL; f++)
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(f->name), 1,
+                               SCMP_CMP64(f->arg, SCMP_CMP_MASKED_EQ, f->never, 0)),
+              f->reason);
+}
+
+/* An allow-list: options are a wide door to young code of the kernel. */
+static void add_options(scmp_filter_ctx ctx)
+{
+    for (const struct seccomp_option *o = seccomp_options; o->reason != NULL; o++) {
+        struct scmp_arg_cmp option = o->below > 0 ? SCMP_CMP64(2, SCMP_CMP_LT, o->below)
+                                                  : SCMP_CMP64(2, SCMP_CMP_EQ, o->option);
+
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+                               SCMP_CMP64(1, SCMP_CMP_EQ, o->level), option),
+              o->reason);
+    }
+}
+
+static void add_futex(scmp_filter_ctx ctx)
+{
+    const scmp_datum_t operation = ~(scmp_datum_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+
+    for (const struct seccomp_value *v = seccomp_futexes; v->reason != NULL; v++)
+        check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(futex), 1,
+                               SCMP_CMP64(1, SCMP_CMP_MASKED_EQ, operation, v->value)),
+              v->reason);
 }
 
 /* Device nodes would be refused by the missing capability too; this is the second lock. */
@@ -201,6 +242,10 @@ static void add_common(scmp_filter_ctx ctx, enum list list)
     add_sockets(ctx, list);
     add_ioctl(ctx);
     add_fcntl(ctx);
+    add_madvise(ctx);
+    add_flags(ctx);
+    add_options(ctx);
+    add_futex(ctx);
     add_mknod(ctx);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_prctls);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 0, seccomp_personalities);

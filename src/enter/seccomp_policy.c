@@ -3,10 +3,9 @@
 #include "enter/seccomp_policy.h"
 
 const struct seccomp_row seccomp_allowed[] = {
-    {"reading and writing", "read write readv writev pread64 pwrite64 preadv preadv2 pwritev "
-                            "pwritev2 lseek sendfile copy_file_range"},
-    {"opening and closing",
-     "open openat openat2 creat close close_range dup dup2 dup3 pipe pipe2 flock"},
+    {"reading and writing", "read write readv writev pread64 pwrite64 preadv pwritev pwritev2 "
+                            "lseek sendfile copy_file_range"},
+    {"opening and closing", "open openat openat2 creat close close_range dup dup2 dup3 pipe flock"},
     {"what a file is", "stat lstat fstat newfstatat statx statfs fstatfs access faccessat "
                        "faccessat2 readlink readlinkat getdents getdents64"},
     {"changing the tree; the mounts decide where",
@@ -17,17 +16,17 @@ const struct seccomp_row seccomp_allowed[] = {
     {"extended attributes; the tmpfs limits them",
      "getxattr lgetxattr fgetxattr setxattr fsetxattr listxattr removexattr"},
     {"durability and hints, one file at a time; on a tmpfs without effect",
-     "fsync fdatasync sync_file_range fadvise64 readahead cachestat"},
+     "fsync fdatasync sync_file_range fadvise64 readahead"},
     {"current directory", "chdir fchdir getcwd"},
-    {"memory", "brk mmap munlock mremap munmap mprotect madvise mincore msync mlock mlock2 mseal "
-               "memfd_create membarrier map_shadow_stack"},
+    {"memory", "brk munlock mremap munmap mprotect mincore msync mlock mlock2 mseal membarrier "
+               "map_shadow_stack"},
     {"memory keys: V8 and the JVM protect their code with them",
      "pkey_alloc pkey_free pkey_mprotect"},
     {"memory policy: torch and numpy ask on start", "get_mempolicy set_mempolicy mbind"},
-    {"processes and threads (clone: see add_clone)",
+    {"processes and threads (clone: see seccomp_by_argument)",
      "fork vfork execve exit exit_group wait4 waitid set_tid_address set_robust_list rseq "
      "arch_prctl"},
-    {"locks", "futex futex_wait futex_wake futex_requeue futex_waitv"},
+    {"locks", "futex_wait futex_wake futex_requeue futex_waitv"},
     {"signals, inside the pid namespace",
      "kill tkill tgkill rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn "
      "rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sigaltstack signalfd signalfd4 pause "
@@ -48,13 +47,85 @@ const struct seccomp_row seccomp_allowed[] = {
                "timer_getoverrun timerfd_create timerfd_gettime timerfd_settime"},
     {"waiting for descriptors", "poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl "
                                 "epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2"},
-    {"sockets (which ones: see add_sockets)",
-     "bind connect listen accept accept4 shutdown getsockname getpeername getsockopt setsockopt "
-     "sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg"},
+    {"sockets (which ones: see seccomp_by_argument)",
+     "bind connect listen accept accept4 shutdown getsockname getpeername getsockopt"},
     {"System V IPC, inside the ipc namespace: PostgreSQL, old multiprocessing",
-     "shmget shmat shmdt shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl"},
+     "shmat shmdt shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl"},
     {"randomness", "getrandom"},
     {NULL, NULL},
+};
+
+/* Allowed with some arguments only; seccomp_compile.c has the rules, and the tables below. */
+const struct seccomp_row seccomp_by_argument[] = {
+    {"no new namespace (R70), no child given to the parent", "clone"},
+    {"limits of its own processes; in a build only the caller's", "prlimit64"},
+    {"UNIX, INET and INET6 streams and datagrams, NETLINK_ROUTE (R71)", "socket"},
+    {"UNIX only", "socketpair"},
+    {"socket options by level: no ULP, no filters, no tables of packet filters", "setsockopt"},
+    {"no MSG_OOB (CVE-2025-38236), no MSG_ZEROCOPY", "sendto sendmsg sendmmsg"},
+    {"no MSG_OOB", "recvfrom recvmsg recvmmsg"},
+    {"terminals below TIOCSTI, and a list (R16)", "ioctl"},
+    {"no F_NOTIFY, no leases: they tell of others' use of a file", "fcntl"},
+    {"FIFOs, sockets and regular files", "mknod mknodat"},
+    {"a list of options", "prctl"},
+    {"only what is in force already", "personality"},
+    {"only ever stricter, and no listener (R73)", "seccomp"},
+    {"no priority inheritance (CVE-2014-3153, CVE-2021-3347)", "futex"},
+    {"no huge pages: the host's pool is in no run's memory limit (R50)",
+     "mmap memfd_create shmget"},
+    {"no merging with equal pages of others (\"Dedup Est Machina\")", "madvise"},
+    {"no notification pipes (CVE-2022-0995)", "pipe2"},
+    {"no RWF_NOWAIT: it tells which pages of shared files others have used", "preadv2"},
+    {NULL, NULL},
+};
+
+const struct seccomp_flags seccomp_flags[] = {
+    {"MSG_OOB, MSG_ZEROCOPY", "sendto", 3, 0x4000001},
+    {"MSG_OOB, MSG_ZEROCOPY", "sendmsg", 2, 0x4000001},
+    {"MSG_OOB, MSG_ZEROCOPY", "sendmmsg", 3, 0x4000001},
+    {"MSG_OOB", "recvfrom", 3, 1},
+    {"MSG_OOB", "recvmsg", 2, 1},
+    {"MSG_OOB", "recvmmsg", 3, 1},
+    {"MAP_HUGETLB", "mmap", 3, 0x40000},
+    {"MFD_HUGETLB", "memfd_create", 1, 4},
+    {"SHM_HUGETLB", "shmget", 2, 04000},
+    {"O_NOTIFICATION_PIPE", "pipe2", 1, 0x80},
+    {"RWF_NOWAIT", "preadv2", 5, 8},
+    {NULL, NULL, 0, 0},
+};
+
+const struct seccomp_option seccomp_options[] = {
+    {"SOL_SOCKET up to SO_BINDTODEVICE; the next is SO_ATTACH_FILTER", 1, 26, 0},
+    {"SO_TIMESTAMP", 1, 0, 29},
+    {"SO_TIMESTAMPNS", 1, 0, 35},
+    {"SO_TIMESTAMPING", 1, 0, 37},
+    {"IPPROTO_IP; iptables begin at 64", 0, 64, 0},
+    {"IPPROTO_TCP; the next is TCP_ULP (Fragnesia)", 6, 31, 0},
+    {"UDP_CORK; not UDP_ENCAP (Dirty Frag)", 17, 0, 1},
+    {"IPPROTO_IPV6; ip6tables begin at 64", 41, 64, 0},
+    {"IPV6_RECVTCLASS", 41, 0, 66},
+    {"IPV6_TCLASS", 41, 0, 67},
+    {"IPV6_ADDR_PREFERENCES", 41, 0, 72},
+    {"SOL_NETLINK: of sockets that are NETLINK_ROUTE", 270, 32, 0},
+    {NULL, 0, 0, 0},
+};
+
+/* Beside MADV_NORMAL (0) to MADV_DOFORK (11); the next are MADV_MERGEABLE and its opposite. */
+const struct seccomp_value seccomp_advice[] = {
+    {"MADV_HUGEPAGE", 14},       {"MADV_NOHUGEPAGE", 15},      {"MADV_DONTDUMP", 16},
+    {"MADV_DODUMP", 17},         {"MADV_WIPEONFORK", 18},      {"MADV_KEEPONFORK", 19},
+    {"MADV_COLD", 20},           {"MADV_PAGEOUT", 21},         {"MADV_POPULATE_READ", 22},
+    {"MADV_POPULATE_WRITE", 23}, {"MADV_DONTNEED_LOCKED", 24}, {"MADV_COLLAPSE", 25},
+    {"MADV_GUARD_INSTALL", 102}, {"MADV_GUARD_REMOVE", 103},   {NULL, 0},
+};
+
+/* The operation without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME.  The answer to others, ENOSYS,
+ * is the one of a kernel without them, which every libc knows. */
+const struct seccomp_value seccomp_futexes[] = {
+    {"FUTEX_WAIT", 0},         {"FUTEX_WAKE", 1},
+    {"FUTEX_REQUEUE", 3},      {"FUTEX_CMP_REQUEUE", 4},
+    {"FUTEX_WAKE_OP", 5},      {"FUTEX_WAIT_BITSET", 9},
+    {"FUTEX_WAKE_BITSET", 10}, {NULL, 0},
 };
 
 /* Named because a trace should say "not permitted"; everything unnamed answers ENOSYS. */
@@ -158,7 +229,10 @@ const struct seccomp_value seccomp_personalities[] = {
     {NULL, 0},
 };
 
+/* Beside TCGETS (0x5401) to TIOCGPGRP (0x540f); the next is TIOCSTI. */
 const struct seccomp_value seccomp_ioctls[] = {
+    {"TIOCSPGRP", 0x5410},
+    {"TIOCOUTQ", 0x5411},
     {"TIOCGWINSZ", 0x5413},
     {"TIOCSWINSZ: own pseudo-terminals", 0x5414},
     {"TIOCGPTN", 0x80045430},

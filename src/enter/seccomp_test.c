@@ -299,6 +299,105 @@ static void a_build_cannot_limit_others(void **state)
     assert_int_equal(ASK(SYS_prlimit64, getpid(), RLIMIT_NOFILE, 0, 0), 0);
 }
 
+/* An option is asked for on descriptor -1: EBADF says that the filter let it through. */
+static void everyday_socket_options_can_be_set(void **state)
+{
+    static const long options[][2] = {{SOL_SOCKET, SO_REUSEADDR},
+                                      {SOL_SOCKET, SO_BINDTODEVICE},
+                                      {SOL_SOCKET, SO_TIMESTAMP},
+                                      {IPPROTO_TCP, 1 /* NODELAY */},
+                                      {IPPROTO_TCP, 30},
+                                      {IPPROTO_IP, IP_TTL},
+                                      {IPPROTO_IPV6, IPV6_V6ONLY},
+                                      {IPPROTO_IPV6, IPV6_TCLASS},
+                                      {SOL_NETLINK, 12}};
+
+    for (size_t i = 0; i < TEST_COUNT(options); i++)
+        assert_int_equal(ASK(SYS_setsockopt, -1, options[i][0], options[i][1]), EBADF);
+}
+
+static void other_socket_options_cannot(void **state)
+{
+    static const long options[][2] = {{SOL_SOCKET, SO_ATTACH_FILTER},
+                                      {SOL_SOCKET, SO_ATTACH_BPF},
+                                      {SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF},
+                                      {SOL_SOCKET, SO_ZEROCOPY},
+                                      {IPPROTO_TCP, 31 /* TCP_ULP */},
+                                      {IPPROTO_TCP, 35 /* TCP_ZEROCOPY_RECEIVE */},
+                                      {IPPROTO_TCP, 38 /* TCP_AO_ADD_KEY */},
+                                      {IPPROTO_UDP, 100 /* UDP_ENCAP */},
+                                      {IPPROTO_IP, 64 /* IPT_SO_SET_REPLACE */},
+                                      {IPPROTO_IPV6, 64},
+                                      {IPPROTO_IPV6, 65},
+                                      {SOL_NETLINK, -1},
+                                      {282 /* SOL_TLS */, 1},
+                                      {279 /* SOL_ALG */, 1},
+                                      {SOL_SOCKET, -1}};
+
+    for (size_t i = 0; i < TEST_COUNT(options); i++) {
+        assert_int_equal(ASK(SYS_setsockopt, -1, options[i][0], options[i][1]), ENOSYS);
+        assert_int_equal(ASK_BUILD(SYS_setsockopt, -1, options[i][0], options[i][1]), ENOSYS);
+    }
+}
+
+static void urgent_and_zero_copy_messages_cannot_be_sent(void **state)
+{
+    static const long oob = 1, zerocopy = 0x4000000, high = 1L << 32;
+
+    assert_int_equal(ASK(SYS_sendto, -1, 0, 0, 0, 0, 0), EBADF);
+    assert_int_equal(ASK(SYS_sendto, -1, 0, 0, oob | high, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_sendmsg, -1, 0, zerocopy), ENOSYS);
+    assert_int_equal(ASK(SYS_sendmmsg, -1, 0, 0, oob), ENOSYS);
+    assert_int_equal(ASK(SYS_recvfrom, -1, 0, 0, oob, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_recvmsg, -1, 0, oob), ENOSYS);
+    assert_int_equal(ASK(SYS_recvmmsg, -1, 0, 0, oob, 0), ENOSYS);
+}
+
+static void futexes_have_no_priority_inheritance(void **state)
+{
+    static const long refused[] = {2, 6, 7, 8, 11, 12, 13};
+
+    assert_int_equal(ASK(SYS_futex, 0, 1 | 0x80, 1), 0);
+    for (size_t i = 0; i < TEST_COUNT(refused); i++)
+        assert_int_equal(ASK(SYS_futex, 0, refused[i] | 0x80), ENOSYS);
+}
+
+/* The pool is the host's, and no group counts it. */
+static void huge_pages_cannot_be_taken(void **state)
+{
+    assert_int_equal(ASK(SYS_mmap, 0, 4096, 3, 0x22, -1, 0), 0);
+    assert_int_equal(ASK(SYS_mmap, 0, 2 << 20, 3, 0x40022, -1, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_memfd_create, (long)"x", 4), ENOSYS);
+    assert_int_equal(ASK(SYS_shmget, 0, 2 << 20, 04600), ENOSYS);
+}
+
+static void pages_of_shared_files_cannot_be_watched(void **state)
+{
+    assert_int_equal(ASK(SYS_preadv2, -1, 0, 0, 0, 0, 8), ENOSYS);
+    assert_int_equal(ASK(SYS_preadv2, -1, 0, 0, 0, 0, 0), EBADF);
+    assert_int_equal(ASK(451 /* cachestat */, -1, 0, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_pipe2, 0, 0x80 /* O_NOTIFICATION_PIPE */), ENOSYS);
+}
+
+static void pages_cannot_be_merged_with_those_of_others(void **state)
+{
+    assert_int_equal(ASK(SYS_madvise, 0, 0, 4), 0);
+    assert_int_not_equal(ASK(SYS_madvise, 0, 0, 14), ENOSYS);
+    assert_int_equal(ASK(SYS_madvise, 0, 0, 12), ENOSYS);
+    assert_int_equal(ASK(SYS_prctl, 67, 1, 0, 0, 0), ENOSYS);
+}
+
+/* Block devices, consoles and loops have lower numbers than terminals. */
+static void only_terminals_and_a_list_can_be_controlled(void **state)
+{
+    static const long refused[] = {1, 0x1277, 0x4b47, 0x4c00, 0x5331, 0x541c, 0x5423, 0xae01};
+
+    assert_int_equal(ASK(SYS_ioctl, -1, TCGETS), EBADF);
+    assert_int_equal(ASK(SYS_ioctl, -1, TIOCOUTQ), EBADF);
+    for (size_t i = 0; i < TEST_COUNT(refused); i++)
+        assert_int_equal(ASK(SYS_ioctl, -1, refused[i]), ENOSYS);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +417,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_has_no_more_of_the_kernel),
         cmocka_unit_test(a_tool_has_no_local_sockets),
         cmocka_unit_test(a_build_cannot_limit_others),
+        cmocka_unit_test(everyday_socket_options_can_be_set),
+        cmocka_unit_test(other_socket_options_cannot),
+        cmocka_unit_test(urgent_and_zero_copy_messages_cannot_be_sent),
+        cmocka_unit_test(futexes_have_no_priority_inheritance),
+        cmocka_unit_test(huge_pages_cannot_be_taken),
+        cmocka_unit_test(pages_of_shared_files_cannot_be_watched),
+        cmocka_unit_test(pages_cannot_be_merged_with_those_of_others),
+        cmocka_unit_test(only_terminals_and_a_list_can_be_controlled),
     };
 
     if (argc != 1 + PROGRAMS)
