@@ -23,6 +23,7 @@ SYSCTLS = ("kernel/core_pattern", "kernel/modprobe", "kernel/hostname", "kernel/
            "vm/nr_hugepages", "vm/panic_on_oom", "fs/file-max", "fs/suid_dumpable",
            "fs/binfmt_misc/status", "fs/protected_hardlinks",
            "user/max_user_namespaces")
+OTHERS_MOUNT_IN = ("/run/netns/", "/tmp/", "/work/", "/var/tmp/", "/dev/shm/", "/mnt/")
 FIRST_SANDBOX_ID = 0x70000000  # of the host ids that sandboxes, zygotes and nests have
 CLOCK_SLACK_SECONDS = 2.0
 
@@ -38,6 +39,12 @@ def read(path):
 def interfaces():
     """The host's network interfaces but those of sandboxes with networks."""
     return sorted(name for name in os.listdir("/sys/class/net") if not name.startswith("dunlin"))
+
+
+def mounts_of_the_machine():
+    """The host's mount table without what tests mount beside this one."""
+    return [line for line in host.mounts(1)
+            if "dunlin" not in line and not line.split()[4].startswith(OTHERS_MOUNT_IN)]
 
 
 def keys_of_sandboxes():
@@ -118,7 +125,7 @@ class HostWatch:
             "host name": (socket.gethostname(), os.uname()),
             "clock": round((time.time() - time.monotonic()) / CLOCK_SLACK_SECONDS),
             "interfaces": interfaces(),
-            "mounts": [line for line in host.mounts(1) if "dunlin" not in line],
+            "mounts": mounts_of_the_machine(),
             "release agents": {path: read(path)
                                for path in glob.glob("/sys/fs/cgroup/*/release_agent")},
             "System V objects": objects_of_sandboxes(),

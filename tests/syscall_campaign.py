@@ -69,8 +69,8 @@ class Campaign:
 
 
 def run(server, watch, program, seed, seconds, length=ROUND_SECONDS, say=lambda text: None):
-    """Runs rounds of `length` seconds for so many seconds; the Campaign.  AssertionError as soon as the host has changed,
-    the kernel complains, or the server gives a wrong answer."""
+    """Runs rounds of `length` seconds for so many seconds; the Campaign.  AssertionError as soon as
+    the host has changed, the kernel complains, or the server gives a wrong answer."""
     total, left = Campaign(), seconds
     client = server.client()
     while left > 0:

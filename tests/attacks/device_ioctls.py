@@ -9,7 +9,7 @@ expect: fibmap=ENOSYS discard=ENOSYS loop=ENOSYS scsi=ENOSYS kvm=ENOSYS setflags
     idmap=ENOSYS encrypt=ENOSYS dedupe=ENOSYS
 unlocked: fibmap=ENOTTY|EPERM|EINVAL discard=ENOTTY loop=ENOTTY scsi=ENOTTY kvm=ENOTTY
     setflags=ENOTTY|EPERM|ok|EOPNOTSUPP freeze=ENOTTY|EPERM|EOPNOTSUPP idmap=ENOTTY encrypt=ENOTTY
-    dedupe=ENOTTY|EINVAL|EOPNOTSUPP|ok
+    dedupe=ENOTTY|EINVAL|ENOTSUP|ok
 """
 import fcntl
 

@@ -6,7 +6,7 @@ lock: seccomp: EPERM
 second: kernel.unprivileged_bpf_disabled, where the distribution sets it
 where: execute fresh session build
 expect: map=EPERM load=EPERM btf=EPERM
-unlocked: map=ok|EPERM load=ok|EPERM|EINVAL|EFAULT btf=EPERM
+unlocked: map=ok|EPERM load=ok|EPERM|EINVAL|EFAULT btf=EPERM|EINVAL
 """
 attributes = ctypes.create_string_buffer(128)
 ctypes.memmove(attributes, (ctypes.c_uint32 * 4)(2, 4, 8, 1), 16)

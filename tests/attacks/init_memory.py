@@ -7,7 +7,7 @@ second: init has another uid and is undumpable; nobody has CAP_SYS_PTRACE
 where: execute fresh session durable build
 expect: attach=EPERM seize=EPERM traceme=EPERM read=EPERM write=EPERM getfd=EPERM kcmp=EPERM
     advise=EPERM files=ENOENT
-unlocked: traceme=ok read=EPERM|ESRCH|EFAULT getfd=EPERM|EBADF
+unlocked: traceme=ok read=EPERM|ESRCH|EFAULT getfd=EPERM|EBADF advise=EACCES|EPERM
 """
 buffer = ctypes.create_string_buffer(64)
 vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 64)

@@ -65,7 +65,8 @@ int main(void)
 #else
 int main(void)
 {
-    puts("@ int80 31\n@ int80_mount 31\n@ x32 31\n@ x32_execve 31\n@ far 38\n@ negative 38\n@ vsyscall 0");
+    puts("@ int80 31\n@ int80_mount 31\n@ x32 31\n@ x32_execve 31\n@ far 38\n@ negative 38\n@ "
+         "vsyscall 0");
     return 0;
 }
 #endif

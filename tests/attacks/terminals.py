@@ -7,7 +7,7 @@ lock: seccomp: an allow-list of ioctls
 second: no controlling terminal, no /dev/console, no terminal of the host
 where: execute fresh session build
 expect: sti=ENOSYS linux=ENOSYS setd=ENOSYS console=ENOSYS keyboard=ENOSYS vt=ENOSYS tty=ENXIO|ENOENT
-unlocked: sti=EPERM|EIO|ok linux=ENOTTY|EINVAL|EPERM setd=ok|EINVAL|EPERM|EIO console=EPERM
+unlocked: sti=EPERM|EIO|ok linux=ENOTTY|EINVAL|EPERM setd=ok|EINVAL|EPERM|EIO console=EPERM|EINVAL
     keyboard=ENOTTY vt=ENOTTY
 """
 import fcntl
