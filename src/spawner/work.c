@@ -150,8 +150,9 @@ static int reply_to_first(struct spawner *s, enum lane lane)
     struct worker *w = &s->lanes[lane];
     struct work done = *first_of(w);
 
-    w->first = (w->first + 1) % WORKS_MAX;
     w->count--;
+    /* From the beginning again when it is empty, or the whole ring would be touched in time. */
+    w->first = w->count == 0 ? 0 : (w->first + 1) % WORKS_MAX;
     if (is_about_workspace(&done))
         workspace_settled(s, &done);
     else if (done.undo || done.reply.op == SPAWN_NEST_CLOSE)

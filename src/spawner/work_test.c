@@ -197,6 +197,19 @@ static void work_is_done_in_order_one_at_a_time(void **state)
     assert_int_equal(test_spawner.lanes[LANE_LAYERS].count, 0);
 }
 
+static void an_empty_queue_begins_at_its_first_page_again(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ask_layer(SPAWN_LAYER_REMOVE, 7), 0);
+        assert_int_equal(ask_layer(SPAWN_LAYER_REMOVE, 8), 0);
+        succeed(0);
+        succeed(0);
+        heard();
+        heard();
+    }
+    assert_int_equal(test_spawner.lanes[LANE_LAYERS].queue[2].reply.op, 0);
+}
+
 static void work_that_cannot_be_begun_is_answered(void **state)
 {
     test_worker_fails = true;
@@ -315,6 +328,7 @@ int main(void)
         TEST(a_nest_that_nobody_can_move_into_is_taken_down),
         TEST(a_close_that_fails_frees_the_nest_all_the_same),
         TEST(work_is_done_in_order_one_at_a_time),
+        TEST(an_empty_queue_begins_at_its_first_page_again),
         TEST(work_that_cannot_be_begun_is_answered),
         TEST(a_layer_of_a_nest_is_not_removed_or_made),
         TEST(nests_always_find_room_in_the_queue),
