@@ -2,7 +2,10 @@
 import pytest
 
 from client import unique_name
+from server import held
 from session_client import Session, eventually, session
+
+BUSY = "import os\nif os.fork() == 0:\n    while True: pass"
 
 
 @pytest.fixture(name="one")
@@ -138,6 +141,17 @@ def test_sleep_keeps_files_and_ends_processes(client):
         assert s.get("/processes?all=true")["tree"] == []
         assert s.state() == "asleep", "a look does not wake it"
         assert s.read("f") == b"kept"
+
+
+def test_who_has_the_whole_file_may_have_the_session_sleep(client, server):
+    """The call inside is over by then, also on a machine that is busy."""
+    content = bytes(300_000)
+    with session(client, size="2M") as s, held(server, BUSY, count=4, timeout=60):
+        s.write("f", content)
+        for _ in range(40):
+            assert s.read("f") == content
+            answer = s.post("/sleep")
+            assert answer.status == 200, answer.text
 
 
 def test_delete_ends_what_runs(client):

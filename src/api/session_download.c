@@ -8,7 +8,10 @@
  *
  *     [stat ->] read -> answered with a head -> bytes -> end
  *
- * A file that is changed between the two is read as it is then, but for a range: 409. */
+ * A file that is changed between the two is read as it is then, but for a range: 409.
+ *
+ * The last byte is held until the call has ended: a client that has the whole file finds nothing of
+ * its own in the session any more, and may have it sleep (409 otherwise). */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -41,6 +44,8 @@ struct download {
     struct range range; /* RANGE_PART */
     bool reading;       /* the second call, or the only one */
     bool streaming, paused;
+    uint64_t left; /* of the body, not yet come */
+    char last;     /* once left is 0 */
 };
 
 static void download_destroy(struct download *d)
@@ -152,8 +157,11 @@ static void on_writable(void *data)
 static void on_bytes(void *data, const char *bytes, size_t len)
 {
     struct download *d = data;
-    if (!d->streaming)
+    if (!d->streaming || len == 0 || len > d->left)
         return;
+    d->left -= len;
+    if (d->left == 0)
+        d->last = bytes[--len];
     if (http_stream_write(d->r, bytes, len) < STREAM_HIGH_WATER || d->paused)
         return;
     d->paused = true;
@@ -181,6 +189,7 @@ static void begin_bytes(struct download *d, uint64_t size)
         return;
     }
     d->streaming = true;
+    d->left = size;
     http_stream_begin_sized(d->r, status, d->type, size);
     http_stream_on_writable(d->r, STREAM_LOW_WATER, on_writable, d);
 }
@@ -262,8 +271,11 @@ static void on_end(void *data, const struct file_end *end, const char *text)
     struct download *d = data;
     struct file_end mine = *end;
     d->call = NULL;
-    if (d->streaming)
+    if (d->streaming) {
+        if (d->left == 0 && end->error == 0)
+            http_stream_write(d->r, &d->last, 1);
         http_stream_end(d->r); /* before its size when the file could not be read to its end */
+    }
     if (!d->r || d->streaming) {
         download_destroy(d);
         return;
