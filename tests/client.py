@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import requests
 
-REQUEST_SECONDS = 60  # no request of the tests may take longer
+from slowness import stretched
+
+REQUEST_SECONDS = stretched(60)  # no request of the tests may take longer
 
 
 @dataclass
@@ -201,7 +203,9 @@ def unique_name(prefix="t"):
 
 
 def wait_until(condition, seconds, what):
-    """Polls until condition() is true and returns its value; fails with `what` after `seconds`."""
+    """Polls until condition() is true and returns its value; fails with `what` after `seconds` (more
+    on a slow machine)."""
+    seconds = stretched(seconds)
     end = time.monotonic() + seconds
     while True:
         value = condition()

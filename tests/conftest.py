@@ -8,6 +8,7 @@ import pytest
 
 import server as servers
 from server import Server, state_directory
+from slowness import stretched
 
 TEST_SECONDS = 60
 
@@ -85,14 +86,14 @@ def make_server(spare_directory):
 def pytest_runtest_call(item):
     """Ends a test that hangs."""
     marker = item.get_closest_marker("deadline")
-    seconds = marker.args[0] if marker else TEST_SECONDS
+    seconds = stretched(marker.args[0] if marker else TEST_SECONDS)
 
     def late(*_):
         raise TimeoutError(f"the test took longer than {seconds} s")
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGALRM, late)
-        signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
     item.log_marks = [(one, one.log.stat().st_size) for one in servers.live_servers]
     yield
     signal.alarm(0)

@@ -14,6 +14,7 @@ import descriptors
 import host
 from client import wait_until
 from server import DIST, MEMORY_DIRECTORY
+from slowness import stretched
 
 OPEN, START, USAGE, CLOSE, PING = 1, 2, 3, 4, 5
 NEST_OPEN, NEST_CLOSE, LAYER_HOST, LAYER_REMOVE, LAYER_NEXT, INPUT_REMOVE = 6, 7, 8, 9, 10, 11
@@ -22,7 +23,7 @@ WORKSPACE_GROW, WORKSPACE_COPY, WORKSPACE_REMOVE = 17, 18, 19
 RUN, BUILD, TOOL = 0, 1, 2  # kinds of nests
 NONE, BRIDGE, HOST = 0, 1, 2  # networks
 UID_NEST, UID_COUNT = 0x70010000, 0x10000
-REPLY_SECONDS = 60
+REPLY_SECONDS = stretched(60)
 
 JOB, GO, READY, FAILED, EXIT, OUTPUT, SKIPPED, DONE = 1, 4, 16, 17, 20, 21, 22, 23  # frames
 

@@ -8,9 +8,10 @@ import host
 from client import send_and_hold, together
 from inside import attack
 from server import HelloWatch, held, settle
+from slowness import stretched
 
 MB = 1 << 20
-SLACK = 0.5
+SLACK = stretched(0.5)  # seconds
 
 # Every way to hold memory: the limit of 64 MB must stop each, with or without an error inside.
 HOARDS = {
