@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -75,11 +76,27 @@ static bool own_group_v2(char out[static PATH_BYTES])
     return path[0] != '\0';
 }
 
+/* The group that ours would be in, as the spawner finds it (spawner/cgroup_v2.c): what systemd has
+ * not given away it does not divide. */
+static bool parent_group_v2(char out[static PATH_BYTES])
+{
+    char value[8], *leaf;
+    if (!own_group_v2(out))
+        return false;
+    leaf = strstr(out, "/dunlin-service");
+    if (leaf && strcmp(leaf, "/dunlin-service") == 0)
+        *leaf = '\0';
+    if (access("/run/systemd/system", F_OK) == 0 &&
+        (getxattr(out, "trusted.delegate", value, sizeof value) != 1 || value[0] != '1'))
+        return find_mount("cgroup2", NULL, out);
+    return true;
+}
+
 /* Whether version 2 offers all that is needed; `group` becomes the group that ours would be in. */
 static bool is_v2_usable(char group[static PATH_BYTES])
 {
     char path[PATH_BYTES + 32];
-    if (!own_group_v2(group))
+    if (!parent_group_v2(group))
         return false;
     snprintf(path, sizeof path, "%s/cgroup.controllers", group);
     for (size_t i = 0; i < CONTROLLERS_V2; i++)

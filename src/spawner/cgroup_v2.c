@@ -1,13 +1,16 @@
 /* cgroup_v2: control groups version 2, one hierarchy.
  *
- * Runs in the spawner, as root.  The base group lies in the group that we were started in (a unit
- * with Delegate=yes), or at the root of the hierarchy.  Creates and removes only beneath it. */
+ * Runs in the spawner, as root.  The base group lies in the group that we were started in, if it
+ * was given to us (a unit with Delegate=yes, a container), else at the top of the hierarchy: a
+ * group of systemd's that holds somebody's login is not ours to divide.  Creates and removes only
+ * beneath the base group and its sibling for the service itself. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,7 +19,8 @@
 
 #define CONTROLLERS "+memory +cpu +pids"
 /* Groups with children may hold no process of their own: we and the server move here. */
-#define LEAF "dunlin-service"
+#define LEAF        "dunlin-service"
+#define ROOM_ROUNDS 20 /* who forks while it is moved leaves a child behind */
 
 static char base_dir[CGROUP_PATH];
 
@@ -67,39 +71,75 @@ static int has_controllers(const char *dir, struct err *e)
     return 0;
 }
 
-/* Moves every process of `dir` into its leaf, so that dir may have groups with controllers. */
-static int make_room(const char *dir, struct err *e)
+/* systemd marks what it gives away so (its docs/CGROUP_DELEGATION.md). */
+static bool is_delegated(const char *dir)
 {
-    char leaf[CGROUP_PATH + 32];
+    char value[8];
+
+    return getxattr(dir, "trusted.delegate", value, sizeof value) == 1 && value[0] == '1';
+}
+
+/* The group that the base group shall lie in, and whether its processes have to leave it first. */
+static int find_parent(char parent[static CGROUP_PATH], bool *ret_crowded, struct err *e)
+{
+    char mount[CGROUP_PATH / 2], file[CGROUP_PATH + 32], *leaf;
+
+    if (!cgroup_file_mount("cgroup2", NULL, mount, sizeof mount))
+        return err_set(e, ERR_UNAVAILABLE, 0, "not mounted");
+    if (own_group(mount, parent, e) < 0)
+        return -1;
+    leaf = strrchr(parent, '/');
+    if (leaf != NULL && strcmp(leaf + 1, LEAF) == 0)
+        *leaf = '\0'; /* where a predecessor of ours has put whoever starts us */
+    if (access("/run/systemd/system", F_OK) == 0 && !is_delegated(parent))
+        snprintf(parent, CGROUP_PATH, "%s", mount);
+    /* Only the root of all groups has no type; that of a cgroup namespace is like any other. */
+    snprintf(file, sizeof file, "%s/cgroup.type", parent);
+    *ret_crowded = access(file, F_OK) == 0;
+    return 0;
+}
+
+static void move_all(const char *dir, const char *leaf)
+{
+    char path[CGROUP_PATH + 32];
     FILE *procs;
     int pid;
 
-    snprintf(leaf, sizeof leaf, "%s/%s", dir, LEAF);
-    if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
-        return err_set(e, ERR_UNAVAILABLE, errno, "mkdir %s", leaf);
-    snprintf(leaf, sizeof leaf, "%s/cgroup.procs", dir);
-    procs = fopen(leaf, "re");
-    snprintf(leaf, sizeof leaf, "%s/%s", dir, LEAF);
+    snprintf(path, sizeof path, "%s/cgroup.procs", dir);
+    procs = fopen(path, "re");
     while (procs != NULL && fscanf(procs, "%d", &pid) == 1)
         cgroup_file_write_number(leaf, "cgroup.procs", pid, NULL);
     if (procs != NULL)
         fclose(procs);
-    return 0;
+}
+
+/* Moves every process of `dir` into its leaf, so that groups in dir may have controllers. */
+static int make_room(const char *dir, struct err *e)
+{
+    char leaf[CGROUP_PATH];
+
+    snprintf(leaf, sizeof leaf, "%.400s/%s", dir, LEAF);
+    if (mkdir(leaf, 0755) < 0 && errno != EEXIST)
+        return err_set(e, ERR_UNAVAILABLE, errno, "mkdir %s", leaf);
+    for (int round = 0; round < ROOM_ROUNDS; round++) {
+        move_all(dir, leaf);
+        if (cgroup_file_write(dir, "cgroup.subtree_control", CONTROLLERS, e) == 0)
+            return 0;
+    }
+    return -1;
 }
 
 static int v2_open(const char *base, struct err *e)
 {
-    char mount[CGROUP_PATH / 2], own[CGROUP_PATH];
+    char parent[CGROUP_PATH];
+    bool crowded;
 
-    if (!cgroup_file_mount("cgroup2", NULL, mount, sizeof mount))
-        return err_set(e, ERR_UNAVAILABLE, 0, "not mounted");
-    if (own_group(mount, own, e) < 0 || has_controllers(own, e) < 0)
+    if (find_parent(parent, &crowded, e) < 0 || has_controllers(parent, e) < 0)
         return -1;
-    if (strcmp(own, mount) != 0 && make_room(own, e) < 0)
+    if ((crowded ? make_room(parent, e)
+                 : cgroup_file_write(parent, "cgroup.subtree_control", CONTROLLERS, e)) < 0)
         return -1;
-    if (cgroup_file_write(own, "cgroup.subtree_control", CONTROLLERS, e) < 0)
-        return -1;
-    snprintf(base_dir, sizeof base_dir, "%.400s/%s", own, base);
+    snprintf(base_dir, sizeof base_dir, "%.400s/%s", parent, base);
     if (mkdir(base_dir, 0755) < 0 && errno != EEXIST)
         return err_set(e, ERR_UNAVAILABLE, errno, "mkdir %s", base_dir);
     return cgroup_file_write(base_dir, "cgroup.subtree_control", CONTROLLERS, e);
@@ -226,12 +266,19 @@ static int v2_renew(struct cgroup *g, struct err *e)
     return v2_replace(g, e) < 0 ? -1 : v2_limit(g, &limits, e);
 }
 
+/* At one go, so that nobody can fork faster than that: Linux 5.14. */
+static void kill_all(const char *dir)
+{
+    if (cgroup_file_write(dir, "cgroup.kill", "1", NULL) < 0)
+        cgroup_file_end(dir);
+}
+
 static void v2_end(const struct cgroup *g)
 {
     char dir[CGROUP_PATH];
 
     group_dir(dir, g);
-    cgroup_file_end(dir);
+    kill_all(dir);
 }
 
 static int v2_reset(struct cgroup *g, struct err *e)
@@ -255,17 +302,22 @@ static int v2_count(struct cgroup *g)
     return cgroup_file_number(g->files[FILE_PIDS_CURRENT], NULL, &n, NULL) < 0 ? -1 : (int)n;
 }
 
+/* In both places: a predecessor may have been started in another way. */
 static void v2_sweep(const char *base)
 {
-    char mount[CGROUP_PATH / 2], own[CGROUP_PATH], dir[CGROUP_PATH], *leaf;
+    char mount[CGROUP_PATH / 2], parent[CGROUP_PATH], dir[CGROUP_PATH];
+    bool crowded;
 
-    if (!cgroup_file_mount("cgroup2", NULL, mount, sizeof mount) || own_group(mount, own, NULL) < 0)
+    if (find_parent(parent, &crowded, NULL) < 0)
         return;
-    leaf = strstr(own, "/" LEAF);
-    if (leaf != NULL)
-        *leaf = '\0';
-    snprintf(dir, sizeof dir, "%.400s/%s", own, base);
+    snprintf(dir, sizeof dir, "%.400s/%s", parent, base);
+    kill_all(dir);
     cgroup_file_sweep(dir);
+    if (cgroup_file_mount("cgroup2", NULL, mount, sizeof mount)) {
+        snprintf(dir, sizeof dir, "%s/%s", mount, base);
+        kill_all(dir);
+        cgroup_file_sweep(dir);
+    }
 }
 
 const struct cgroup_ops cgroup_v2 = {
