@@ -10,9 +10,11 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -42,7 +44,7 @@ static const struct {
     {"read and write what is open",
      {SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64),
       SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(dup), SCMP_SYS(dup3), SCMP_SYS(fcntl),
-      SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(ioctl), SCMP_SYS(pipe2), SCMP_SYS(sendfile)}},
+      SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(pipe2), SCMP_SYS(sendfile)}},
     {"the database and the build logs; Landlock says where, and their locks are fcntl's",
      {SCMP_SYS(openat), SCMP_SYS(pwrite64), SCMP_SYS(ftruncate), SCMP_SYS(fdatasync),
       SCMP_SYS(fsync), SCMP_SYS(access), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(fstatfs)}},
@@ -50,9 +52,9 @@ static const struct {
      "sessions",
      {SCMP_SYS(memfd_create)}},
     {"accepted sockets and the spawner's (none can be made or connected)",
-     {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
-      SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt),
-      SCMP_SYS(getsockname), SCMP_SYS(getpeername)}},
+     {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg),
+      SCMP_SYS(shutdown), SCMP_SYS(setsockopt), SCMP_SYS(getsockopt), SCMP_SYS(getsockname),
+      SCMP_SYS(getpeername)}},
     {"wait",
      {SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl),
       SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(poll), SCMP_SYS(ppoll),
@@ -158,6 +160,30 @@ static int add_pairs(scmp_filter_ctx ctx)
     return r;
 }
 
+/* MSG_FASTOPEN connects, past Landlock: shutdown(2) makes a socket that could do it of one that
+ * listens.  Nothing of ours sends to an address either. */
+static int add_sends(scmp_filter_ctx ctx)
+{
+    int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
+                             SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0));
+
+    return r < 0 ? r
+                 : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1,
+                                    SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+}
+
+/* What asks.  Standard error may be the operator's terminal, and TIOCSTI would type there. */
+static int add_controls(scmp_filter_ctx ctx)
+{
+    static const unsigned controls[] = {FIONBIO, FIONREAD, SIOCOUTQ, TCGETS};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < sizeof controls / sizeof controls[0]; i++)
+        r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                             SCMP_A1(SCMP_CMP_EQ, controls[i]));
+    return r;
+}
+
 static int filter_calls(struct err *e)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
@@ -167,6 +193,10 @@ static int filter_calls(struct err *e)
         r = add_pairs(ctx);
     if (r == 0)
         r = add_modes(ctx);
+    if (r == 0)
+        r = add_sends(ctx);
+    if (r == 0)
+        r = add_controls(ctx);
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
         const int *calls = allowed[i].calls;
 

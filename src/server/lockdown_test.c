@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pty.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,6 +23,8 @@ struct place {
     char above[48]; /* closed to everybody but root */
     char dir[64];
     int state;
+    int fds[2]; /* what an attempt has besides */
+    int (*before)(struct place *p);
 };
 
 static int set_up(void **state)
@@ -61,6 +66,8 @@ static int in_lockdown(struct place *p, int (*attempt)(struct place *p))
     if (pid == 0) {
         struct err e = {0};
 
+        if (p->before != NULL && p->before(p) < 0)
+            _exit(2);
         if (fchdir(p->state) < 0 || lockdown_enter(UID, p->state, &e) < 0)
             _exit(1);
         _exit(attempt(p));
@@ -211,6 +218,79 @@ static void pairs_and_pipes_of_its_own_are_all_it_can_make(void **state)
     assert_int_equal(in_lockdown(*state, speak_to_sessions), 0);
 }
 
+/* A socket that listens on an address of the host, which goes to *ret. */
+static int listen_somewhere(struct sockaddr_in *ret)
+{
+    socklen_t len = sizeof *ret;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    *ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)ret, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)ret, &len), 0);
+    return fd;
+}
+
+static struct sockaddr_in service; /* somebody's on this host */
+
+static int connect_by_sending(struct place *p)
+{
+    struct iovec iov = {(char *)"x", 1};
+    struct msghdr message = {
+        .msg_name = &service, .msg_namelen = sizeof service, .msg_iov = &iov, .msg_iovlen = 1};
+
+    CHECK(shutdown(p->fds[0], SHUT_RD) == 0); /* listens no more, and is not connected */
+    CHECK(sendto(p->fds[0], "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&service,
+                 sizeof service) < 0);
+    CHECK(sendmsg(p->fds[0], &message, MSG_FASTOPEN | MSG_NOSIGNAL) < 0);
+    CHECK(connect(p->fds[0], (struct sockaddr *)&service, sizeof service) < 0);
+    return 0;
+}
+
+static void a_socket_that_listened_connects_to_nobody(void **state)
+{
+    struct place *p = *state;
+    struct sockaddr_in own;
+    int theirs = listen_somewhere(&service), connected;
+
+    p->fds[0] = listen_somewhere(&own);
+    assert_int_equal(in_lockdown(p, connect_by_sending), 0);
+    connected = accept(theirs, NULL, NULL);
+    assert_int_equal(connected, -1);
+    close(theirs);
+    close(p->fds[0]);
+}
+
+/* As after "dunlin serve" in a shell: standard error is the terminal of the session. */
+static int take_terminal(struct place *p)
+{
+    return setsid() < 0 ? -1 : ioctl(p->fds[1], TIOCSCTTY, 0);
+}
+
+static int type_at_the_terminal(struct place *p)
+{
+    CHECK(ioctl(p->fds[1], TIOCSTI, "x") < 0);
+    CHECK(ioctl(p->fds[1], TIOCSETD, &(int){0}) < 0);
+    CHECK(ioctl(p->fds[1], TIOCNOTTY) < 0);
+    CHECK(isatty(p->fds[1]) == 1);
+    return 0;
+}
+
+static void nothing_is_typed_at_the_operator_s_terminal(void **state)
+{
+    struct place *p = *state;
+    int typed = 0;
+
+    assert_int_equal(openpty(&p->fds[0], &p->fds[1], NULL, NULL, NULL), 0);
+    p->before = take_terminal;
+    assert_int_equal(in_lockdown(p, type_at_the_terminal), 0);
+    ioctl(p->fds[1], FIONREAD, &typed);
+    assert_int_equal(typed, 0);
+    close(p->fds[0]);
+    close(p->fds[1]);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -222,6 +302,8 @@ int main(void)
         TEST(only_plain_files_can_be_made),
         TEST(no_socket_no_process_no_way_back),
         TEST(pairs_and_pipes_of_its_own_are_all_it_can_make),
+        TEST(a_socket_that_listened_connects_to_nobody),
+        TEST(nothing_is_typed_at_the_operator_s_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
