@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "enter/stage.h"
+#include "spawner/descent.h"
 #include "spawner/nest_birth.h"
 #include "spawner/ops.h"
 #include "spawner/policy.h"
@@ -172,6 +173,7 @@ void nest_process_read(struct spawner *s, uint32_t n)
         return;
     }
     if (len == sizeof reply && reply.op == NEST_BUILD &&
+        (pidfd < 0 || descent_is_sandbox(pidfd, nest->pidfd)) &&
         slot_built(s, n, &reply, fd_steal(&pidfd)) == 0)
         return;
     fd_close(&pidfd);

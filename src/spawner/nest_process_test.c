@@ -139,6 +139,21 @@ static void nonsense_ends_the_nest_and_leaves_no_descriptor(void **state)
     }
 }
 
+static void a_process_that_is_no_sandbox_of_its_own_ends_the_nest(void **state)
+{
+    struct nest_reply built = {.op = NEST_BUILD, .slot = open_slot()};
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0), before = count_open();
+
+    test_is_foreign = true;
+    assert_int_equal(fd_send(test_nest, &built, sizeof built, &self, 1, NULL), 0);
+    nest_process_read(&test_spawner, 0);
+    test_is_foreign = false;
+    assert_int_equal(test_spawner.slots[0].state, SLOT_OPENING);
+    assert_int_equal(count_open(), before);
+    assert_true(nest_was_killed());
+    close(self);
+}
+
 static void a_nest_that_hangs_up_is_ended(void **state)
 {
     fd_close(&test_nest);
@@ -195,6 +210,7 @@ int main(void)
         TEST(a_pong_is_passed_on_only_after_a_ping),
         TEST(a_built_sandbox_is_watched),
         cmocka_unit_test(nonsense_ends_the_nest_and_leaves_no_descriptor),
+        TEST(a_process_that_is_no_sandbox_of_its_own_ends_the_nest),
         TEST(a_nest_that_hangs_up_is_ended),
         TEST(its_death_answers_every_ping_and_plans_the_next_start),
         TEST(the_nest_of_a_build_is_not_started_again),

@@ -9,21 +9,34 @@
 #include <stdio.h>
 #include <unistd.h>
 
-pid_t pidfd_pid(int pidfd)
+/* The line "Pid:" of the descriptor, which only a pidfd has. */
+static bool read_pid(int fd, int *ret)
 {
     char path[64], line[128];
-    int pid = -1;
+    bool found = false;
     FILE *f;
 
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
     f = fopen(path, "re");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "Pid:\t%d", &pid) == 1)
-            break;
-    }
+    while (f != NULL && !found && fgets(line, sizeof line, f) != NULL)
+        found = sscanf(line, "Pid:\t%d", ret) == 1;
     if (f != NULL)
         fclose(f);
-    return pid;
+    return found;
+}
+
+bool pidfd_is_one(int fd)
+{
+    int pid;
+
+    return read_pid(fd, &pid);
+}
+
+pid_t pidfd_pid(int pidfd)
+{
+    int pid;
+
+    return read_pid(pidfd, &pid) ? pid : -1;
 }
 
 int pidfd_is_alive(int pidfd)

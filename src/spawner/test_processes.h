@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "spawner/descent.h"
 #include "spawner/nest_birth.h"
 #include "spawner/network.h"
 #include "spawner/worker.h"
@@ -18,6 +19,7 @@ static struct work_result test_results[LANES]; /* what worker_finish() will say 
 #define test_work   test_works[LANE_LAYERS]
 #define test_result test_results[LANE_LAYERS]
 static bool test_worker_fails, test_birth_fails;
+static bool test_is_foreign; /* what nests pass off as sandboxes */
 static bool test_network_works;
 static uint32_t test_attached; /* slots that wait for a link, by bit */
 static int test_link_error;    /* the next network_read() is about the lowest of them */
@@ -62,6 +64,11 @@ int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
     s->nests[n].pid = 1;
     s->nests[n].pidfd = eventfd(0, EFD_CLOEXEC);
     return 0;
+}
+
+bool descent_is_sandbox(int pidfd, int nest)
+{
+    return !test_is_foreign;
 }
 
 int network_open(const struct spawn_config *config, const char *base_name, struct err *e)
