@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "enter/stage.h"
 #include "spawner/descent.h"
+#include "spawner/linger.h"
 #include "spawner/nest_birth.h"
 #include "spawner/ops.h"
 #include "spawner/policy.h"
@@ -159,22 +160,35 @@ void nest_process_kill(const struct spawner *s, uint32_t n)
         syscall(SYS_pidfd_send_signal, s->nests[n].pidfd, SIGKILL, NULL, 0);
 }
 
+/* Its next answer; a descriptor that comes along is a pidfd of a sandbox of its own. */
+static bool receive(const struct nest_process *nest, struct nest_reply *ret, int *ret_pidfd)
+{
+    size_t nfds = 0;
+    ssize_t len;
+    bool good;
+
+    linger_begin();
+    len = fd_recv(nest->sock, ret, sizeof *ret, ret_pidfd, 1, &nfds, NULL);
+    good = len == sizeof *ret && (*ret_pidfd < 0 || descent_is_sandbox(*ret_pidfd, nest->pidfd));
+    if (!good)
+        fd_close(ret_pidfd);
+    linger_end();
+    return good;
+}
+
 void nest_process_read(struct spawner *s, uint32_t n)
 {
     struct nest_process *nest = &s->nests[n];
     struct nest_reply reply;
     int pidfd = -1;
-    size_t nfds = 0;
-    ssize_t len = fd_recv(nest->sock, &reply, sizeof reply, &pidfd, 1, &nfds, NULL);
+    bool good = receive(nest, &reply, &pidfd);
 
-    if (len == sizeof reply && reply.op == NEST_PING && nfds == 0 && nest->pings > 0) {
+    if (good && reply.op == NEST_PING && pidfd < 0 && nest->pings > 0) {
         nest->pings--;
         ops_pong(s, n, reply.error);
         return;
     }
-    if (len == sizeof reply && reply.op == NEST_BUILD &&
-        (pidfd < 0 || descent_is_sandbox(pidfd, nest->pidfd)) &&
-        slot_built(s, n, &reply, fd_steal(&pidfd)) == 0)
+    if (good && reply.op == NEST_BUILD && slot_built(s, n, &reply, fd_steal(&pidfd)) == 0)
         return;
     fd_close(&pidfd);
     nest_process_kill(s, n); /* nest_process_died() follows when its pidfd says so */
@@ -206,7 +220,9 @@ void nest_process_died(struct spawner *s, uint32_t n)
         waitpid(nest->pid, NULL, 0);
     if (nest->sock >= 0)
         spawner_unwatch(s, nest->sock);
+    linger_begin();
     fd_close(&nest->sock);
+    linger_end();
     if (nest->pidfd >= 0)
         spawner_unwatch(s, nest->pidfd);
     fd_close(&nest->pidfd);

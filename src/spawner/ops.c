@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "spawner/attach.h"
+#include "spawner/linger.h"
 #include "spawner/nest_process.h"
 #include "spawner/policy.h"
 #include "spawner/slot.h"
@@ -235,11 +236,19 @@ int ops_serve(struct spawner *s)
     _cleanup_fd_ int fd = -1;
     size_t nfds = 0;
     struct err e = {0};
-    ssize_t n = fd_recv(s->server, &req, sizeof req, &fd, 1, &nfds, &e);
+    ssize_t n;
 
-    if (n == 0 && nfds == 0)
+    bool good;
+
+    linger_begin();
+    n = fd_recv(s->server, &req, sizeof req, &fd, 1, &nfds, &e);
+    good = n == sizeof req && is_permitted(s, &req, fd);
+    if (!good)
+        fd_close(&fd);
+    linger_end();
+    if (n == 0)
         return -1;
-    if (n != sizeof req || !is_permitted(s, &req, fd)) {
+    if (!good) {
         spawner_say("the server broke the protocol: %s", n < 0 ? e.text : "request not permitted");
         return -1;
     }

@@ -1,0 +1,47 @@
+"""A builder that was taken over speaks to the real spawner: it can lose its own sandboxes and nothing else."""
+import errno
+import os
+import time
+
+import pytest
+
+from client import wait_until
+from network_world import ROOT
+from server import DIST
+from spawner import CLOSE, LAYER_NEXT, OPEN, Spawner
+
+PROMPT_SECONDS = 2  # a busy machine; what is left behind lingers for an hour
+
+
+def hostile_nest():
+    """The test program, wherever the build directory is."""
+    for build in (DIST.parent, ROOT / "build"):
+        path = build / "src/spawner/hostile_nest"
+        if path.exists():
+            return path
+    pytest.skip("hostile_nest has not been built")
+
+
+def open_slot(spawner):
+    """Has the nest build; the slot, and its descriptors are closed."""
+    def opened():
+        spawner.send(OPEN)
+        reply, descriptors = spawner.receive()
+        for fd in descriptors:
+            os.close(fd)
+        assert reply.error in (0, errno.EAGAIN)
+        return reply if reply.error == 0 else None
+    return wait_until(opened, 10, "the nest").slot
+
+
+@pytest.mark.parametrize("what", ("peer", "self", "server", "linger", "surplus"))
+def test_the_spawner_goes_on_and_in_time(what):
+    with Spawner(init=bytes(hostile_nest()), work_dir=b"/" + what.encode()) as spawner:
+        for _ in range(3):
+            slot = open_slot(spawner)
+            spawner.send(CLOSE, slot=slot)
+            before = time.monotonic()
+            assert spawner.ask(LAYER_NEXT).error == 0
+            assert spawner.ask(LAYER_NEXT).error == 0
+            assert time.monotonic() - before < PROMPT_SECONDS
+        assert spawner.popen.poll() is None
