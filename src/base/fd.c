@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 /* Room for the largest permitted set of descriptors, aligned as the kernel wants it. */
 union control {
     struct cmsghdr align;
@@ -188,4 +192,9 @@ ssize_t fd_recv(int sock, void *data, size_t cap, int *fds, size_t max_fds, size
     if (ret_nfds)
         *ret_nfds = got.n;
     return n;
+}
+
+void fd_take_no_descriptors(int sock)
+{
+    setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &(const int){0}, sizeof(int));
 }

@@ -33,3 +33,7 @@ ssize_t fd_recv(int sock, void *data, size_t cap, int *fds, size_t max_fds, size
                 struct err *e);
 
 #define FD_PASS_MAX 16
+
+/* Has the kernel refuse (EPERM) what the peer of a Unix socket would pass along: who does not want
+ * it must not have to close it.  Without effect before Linux 6.16. */
+void fd_take_no_descriptors(int sock);

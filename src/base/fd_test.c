@@ -343,6 +343,30 @@ static void other_control_data_is_skipped(void **state)
     close_pair(pair);
 }
 
+static void who_takes_no_descriptors_is_sent_none(void **state)
+{
+    int pair[2], value;
+    socklen_t len = sizeof value;
+    char data[4];
+    size_t n = 9;
+    struct err e;
+
+    make_pair(SOCK_STREAM, pair);
+    if (getsockopt(pair[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value, &len) < 0) {
+        close_pair(pair);
+        skip(); /* before Linux 6.16 */
+    }
+    fd_take_no_descriptors(pair[0]);
+    assert_int_equal(fd_send(pair[1], "x", 1, &pair[1], 1, &e), -1);
+    assert_int_equal(e.errnum, EPERM);
+    assert_int_equal(fd_send(pair[1], "y", 1, NULL, 0, &e), 0);
+    assert_int_equal(fd_recv(pair[0], data, sizeof data, NULL, 0, &n, &e), 1);
+    assert_int_equal(data[0], 'y');
+    /* The other end is asked nothing. */
+    assert_int_equal(fd_send(pair[0], "z", 1, &pair[0], 1, &e), 0);
+    close_pair(pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +387,7 @@ int main(void)
         cmocka_unit_test(descriptors_without_bytes_are_refused_and_closed),
         cmocka_unit_test(the_maximum_of_descriptors_passes),
         cmocka_unit_test(other_control_data_is_skipped),
+        cmocka_unit_test(who_takes_no_descriptors_is_sent_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,6 +115,7 @@ int stream_pair(int type, int *ret_near, int *ret_far, struct err *e)
 
     if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0)
         return err_set(e, ERR_INTERNAL, errno, "make a pair of sockets");
+    fd_take_no_descriptors(fds[0]);
     *ret_near = fds[0];
     *ret_far = fds[1];
     return 0;

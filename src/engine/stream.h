@@ -28,5 +28,5 @@ int stream_memory(const char *name, const char *data, size_t len, struct err *e)
 /* A pipe whose far end (`*ret_far`: to read from if `far_reads`) a program in a sandbox may open
  * anew under its name in /proc.  0, or -1 and e. */
 int stream_pipe(bool far_reads, int *ret_near, int *ret_far, struct err *e);
-/* A pair of sockets of this type. */
+/* A pair of sockets of this type; the near one takes no descriptors (fd_take_no_descriptors). */
 int stream_pair(int type, int *ret_near, int *ret_far, struct err *e);

@@ -156,15 +156,25 @@ static int make_pipe(int *ret_read, int *ret_write, struct err *e)
     return fchmod(fds[1], 0222) < 0 ? err_set(e, ERR_INTERNAL, errno, "mode of a pipe") : 0;
 }
 
-/* ours[0..2] stay with the server, theirs[0..2] go into the sandbox. */
-static int make_channels(int *ours, int *theirs, struct err *e)
+/* The server takes no descriptors there: a zygote has some that it must not have (procs of struct
+ * cgroup, which move any process that their user sees), and closing can take long (linger.h). */
+static int make_pair(int type, int *ret_ours, int *ret_theirs, struct err *e)
 {
     int pair[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
         return err_set(e, ERR_INTERNAL, errno, "socketpair");
-    ours[0] = pair[0];
-    theirs[0] = pair[1];
+    fd_take_no_descriptors(pair[0]);
+    *ret_ours = pair[0];
+    *ret_theirs = pair[1];
+    return 0;
+}
+
+/* ours[0..2] stay with the server, theirs[0..2] go into the sandbox. */
+static int make_channels(int *ours, int *theirs, struct err *e)
+{
+    if (make_pair(SOCK_STREAM, &ours[0], &theirs[0], e) < 0)
+        return -1;
     if (make_pipe(&ours[1], &theirs[1], e) < 0)
         return -1;
     return make_pipe(&ours[2], &theirs[2], e);
@@ -221,12 +231,9 @@ static int make_join_channels(int *ours, int *theirs, struct err *e)
 {
     int pair[2];
 
-    if (make_pipe(&ours[0], &theirs[0], e) < 0 || make_pipe(&ours[1], &theirs[1], e) < 0)
+    if (make_pipe(&ours[0], &theirs[0], e) < 0 || make_pipe(&ours[1], &theirs[1], e) < 0 ||
+        make_pair(SOCK_SEQPACKET, &ours[2], &theirs[2], e) < 0)
         return -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return err_set(e, ERR_INTERNAL, errno, "socketpair");
-    ours[2] = pair[0];
-    theirs[2] = pair[1];
     if (pipe2(pair, O_CLOEXEC) < 0)
         return err_set(e, ERR_INTERNAL, errno, "pipe");
     ours[3] = pair[0];

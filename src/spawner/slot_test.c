@@ -168,6 +168,30 @@ static void building_hands_over_three_channels_and_the_groups(void **state)
 }
 
 /* A run opens /dev/stdout by its name; it must not read what others wrote there. */
+static void whoever_is_in_it_can_pass_the_server_no_descriptor(void **state)
+{
+    uint32_t number = slot_take(&test_spawner, 0, NULL);
+    struct nest_request req;
+    int ours[SPAWN_OPEN_FDS], theirs[FD_PASS_MAX], value;
+    socklen_t len = sizeof value;
+    size_t nfds = 0;
+    struct err e;
+
+    assert_int_equal(slot_build(&test_spawner, number, &cold, ours, NULL), 0);
+    assert_int_equal(fd_recv(test_nest, &req, sizeof req, theirs, FD_PASS_MAX, &nfds, NULL),
+                     sizeof req);
+    if (getsockopt(ours[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value, &len) == 0) {
+        assert_int_equal(fd_send(theirs[0], "x", 1, &theirs[1], 1, &e), -1);
+        assert_int_equal(e.errnum, EPERM);
+    }
+    assert_int_equal(fd_send(theirs[0], "x", 1, NULL, 0, NULL), 0);
+    assert_int_equal(fd_send(ours[0], "x", 1, &ours[1], 1, NULL), 0);
+    for (int i = 0; i < SPAWN_OPEN_FDS; i++)
+        close(ours[i]);
+    for (size_t i = 0; i < nfds; i++)
+        close(theirs[i]);
+}
+
 static void the_pipes_can_be_opened_for_writing_only(void **state)
 {
     struct spawn_request req = {.op = SPAWN_OPEN};
@@ -344,6 +368,7 @@ int main(void)
         TEST(a_slot_without_a_group_is_not_made),
         TEST(the_longest_unused_slot_comes_first),
         TEST(building_hands_over_three_channels_and_the_groups),
+        TEST(whoever_is_in_it_can_pass_the_server_no_descriptor),
         TEST(the_pipes_can_be_opened_for_writing_only),
         TEST(a_slot_whose_nest_is_gone_is_free_again),
         TEST(answers_that_make_no_sense_are_refused_and_their_descriptor_closed),
