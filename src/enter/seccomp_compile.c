@@ -181,6 +181,12 @@ static void add_options(scmp_filter_ctx ctx)
                                SCMP_CMP64(1, SCMP_CMP_EQ, o->level), option),
               o->reason);
     }
+    /* Whoever closes a socket with it waits as long as the socket's owner wished, and that may be
+     * somebody else, whom a zygote has passed it to: answered without being done. */
+    check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(0), SCMP_SYS(setsockopt), 2,
+                           SCMP_CMP64(1, SCMP_CMP_EQ, SOL_SOCKET),
+                           SCMP_CMP64(2, SCMP_CMP_EQ, SO_LINGER)),
+          "linger");
 }
 
 static void add_futex(scmp_filter_ctx ctx)

@@ -95,7 +95,13 @@ const struct seccomp_flags seccomp_flags[] = {
 };
 
 const struct seccomp_option seccomp_options[] = {
-    {"SOL_SOCKET up to SO_BINDTODEVICE; the next is SO_ATTACH_FILTER", 1, 26, 0},
+    {"SOL_SOCKET below SO_LINGER, which see in add_options", 1, 13, 0},
+    {"SO_REUSEPORT", 1, 0, 15},
+    {"SO_PASSCRED", 1, 0, 16},
+    {"SO_RCVLOWAT", 1, 0, 18},
+    {"SO_RCVTIMEO", 1, 0, 20},
+    {"SO_SNDTIMEO", 1, 0, 21},
+    {"SO_BINDTODEVICE", 1, 0, 25},
     {"SO_TIMESTAMP", 1, 0, 29},
     {"SO_TIMESTAMPNS", 1, 0, 35},
     {"SO_TIMESTAMPING", 1, 0, 37},

@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -135,6 +136,41 @@ static void everyday_sockets_can_be_made(void **state)
 
     for (size_t i = 0; i < TEST_COUNT(sockets); i++)
         assert_int_equal(ASK(SYS_socket, sockets[i][0], sockets[i][1], sockets[i][2]), 0);
+}
+
+/* Asked of a socket that is there. */
+static int ask_option(int where, int fd, long level, long name, const void *value, long len)
+{
+    return ask((unsigned)where, SYS_setsockopt, (const long[6]){fd, level, name, (long)value, len});
+}
+
+static void sockets_can_be_set_up_but_not_to_linger(void **state)
+{
+    static const int everywhere[] = {IN_COLD, IN_WARM, IN_ZYGOTE, IN_BUILD, IN_TOOL};
+    static const long allowed[][2] = {
+        {SOL_SOCKET, SO_REUSEADDR}, {SOL_SOCKET, SO_SNDBUF},     {SOL_SOCKET, SO_KEEPALIVE},
+        {SOL_SOCKET, SO_REUSEPORT}, {SOL_SOCKET, SO_TIMESTAMP},  {IPPROTO_TCP, TCP_NODELAY},
+        {IPPROTO_IP, IP_TOS},       {IPPROTO_TCP, TCP_KEEPIDLE},
+    };
+    struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    socklen_t len = sizeof linger;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+    for (size_t i = 0; i < TEST_COUNT(everywhere); i++) {
+        int where = everywhere[i];
+
+        for (size_t k = 0; k < TEST_COUNT(allowed); k++)
+            assert_int_equal(ask_option(where, fd, allowed[k][0], allowed[k][1], &one, sizeof one),
+                             0);
+        assert_int_equal(ask_option(where, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+        assert_int_not_equal(
+            ask_option(where, fd, SOL_SOCKET, SO_LINGER | 1L << 32, &linger, sizeof linger), 0);
+        assert_int_not_equal(
+            ask_option(where, fd, SOL_SOCKET | 1L << 32, SO_LINGER, &linger, sizeof linger), 0);
+    }
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
+    assert_int_equal(linger.l_onoff, 0);
+    close(fd);
 }
 
 /* Each of these is kernel code that no program here needs; some would be loaded as a module at the
@@ -406,6 +442,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_child_can_be_given_to_the_parent),
         cmocka_unit_test(everyday_sockets_can_be_made),
         cmocka_unit_test(other_sockets_cannot),
+        cmocka_unit_test(sockets_can_be_set_up_but_not_to_linger),
         cmocka_unit_test(bits_that_the_kernel_ignores_do_not_help),
         cmocka_unit_test(a_run_may_not_do_what_its_zygote_did),
         cmocka_unit_test(terminals_cannot_be_typed_into),
