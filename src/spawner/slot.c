@@ -343,6 +343,15 @@ static int make_as_new(struct spawner *s, struct slot *slot, struct err *e)
     return s->cgroups->renew(&slot->group, e) < 0 ? -1 : limit_waiting(s, &slot->group, e);
 }
 
+/* One that could not be made anew has no files to count in, and is tried again.  That tells as
+ * much: the kernel removes no group that somebody is in. */
+static bool is_empty(struct spawner *s, struct slot *slot)
+{
+    int n = s->cgroups->count(&slot->group);
+
+    return n == 0 || (n < 0 && s->cgroups->replace(&slot->group, NULL) == 0);
+}
+
 /* Safe because: the group is this slot's, whose sandbox is dead. */
 static void end_lingerers(struct spawner *s, struct slot *slot)
 {
@@ -362,7 +371,7 @@ void slot_drain(struct spawner *s)
 
         if (slot->state != SLOT_DRAINING)
             continue;
-        if (s->cgroups->count(&slot->group) != 0) {
+        if (!is_empty(s, slot)) {
             end_lingerers(s, slot);
             continue;
         }

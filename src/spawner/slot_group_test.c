@@ -124,6 +124,20 @@ static void who_lingers_in_a_group_is_ended(void **state)
     assert_int_equal(slot_at(0)->state, SLOT_FREE);
 }
 
+static void a_group_that_could_not_be_made_anew_is_tried_again(void **state)
+{
+    test_spawner.config.slots = 1;
+    lend();
+    test_replace_fails = true;
+    assert_int_equal(slot_take(&test_spawner, 0, NULL), SLOT_NONE);
+    test_groups[0].processes = -1; /* it has no files */
+    test_replace_fails = true;
+    slot_drain(&test_spawner);
+    assert_int_equal(slot_at(0)->state, SLOT_DRAINING);
+    slot_drain(&test_spawner);
+    assert_int_equal(slot_at(0)->state, SLOT_FREE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -134,6 +148,7 @@ int main(void)
         TEST(nests_that_come_and_go_need_no_more_groups),
         TEST(a_nest_takes_its_own_group_before_one_that_any_may_have),
         TEST(who_lingers_in_a_group_is_ended),
+        TEST(a_group_that_could_not_be_made_anew_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
