@@ -294,8 +294,9 @@ static int prepare(const struct file_world *w, uint32_t caps)
     sigset_t none;
 
     /* What init holds as 0 to 2 may be the output of a program, which must not stay open. */
-    if (null < 0 || dup2(null, 0) < 0 || (w->proc != 1 && dup2(null, 1) < 0) || dup2(null, 2) < 0 ||
-        w->stream <= 2 || w->root <= 2)
+    if (null < 0 || dup2(null, 0) < 0 || (w->proc != 1 && dup2(null, 1) < 0) || dup2(null, 2) < 0)
+        return -errno;
+    if (w->stream <= 2 || w->root <= 2)
         return -EBADF;
     if ((r = close_all_but((unsigned)w->stream, (unsigned)w->root)) < 0)
         return r;

@@ -54,6 +54,19 @@ static int keep_capabilities(uint32_t caps, struct err *e)
     return 0;
 }
 
+/* Neither the zygote nor its child is believed to say anything, ever: the wait for both is bounded.
+ */
+static void await_any(struct pollfd *fds, nfds_t n, const struct job_start *start)
+{
+    int r;
+
+    do
+        r = poll(fds, n, start->patience_ms);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        _exit(NEST_EXIT_ZYGOTE_STUCK);
+}
+
 /* Waits until the zygote's child has locked itself in and waits for its job. */
 static void await_child(struct control *c, const struct job_start *start)
 {
@@ -64,16 +77,13 @@ static void await_child(struct control *c, const struct job_start *start)
     struct err e = {0};
     char text[128];
     ssize_t n;
-    int r;
 
-    do
-        r = poll(fds, 3, start->patience_ms);
-    while (r < 0 && errno == EINTR);
-    if (r == 0)
-        _exit(NEST_EXIT_ZYGOTE_STUCK);
+    await_any(fds, 3, start);
     n = fds[0].revents != 0 ? recv(start->job, text, sizeof text - 1, MSG_DONTWAIT) : -1;
     if (n == 1 && text[0] == 'R')
         return;
+    if (n <= 1)
+        await_any(&fds[2], 1, start); /* it is about to end, or lies */
     if (n > 1) {
         text[n] = '\0';
         err_set(&e, ERR_INTERNAL, 0, "warm start: %s", text + 1);

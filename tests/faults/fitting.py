@@ -52,6 +52,7 @@ NUMBERS = {
 }
 # PR_CAPBSET_DROP is how confine() finds the highest capability: EINVAL is an answer, not a failure.
 SHORT_NUMBERS = {0, 1}
+WHOLE = {"readlink", "getrandom"}  # never short with the sizes we ask for
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def ways(call, number, actions):
         errors = NUMBERS.get(number, (errno.EIO,)) if call == "syscall" else \
             ERRORS.get(call, (0,))
         found += [(FAIL, error) for error in errors]
-    short = KINDS[call] == "READS" or (call == "syscall" and number in SHORT_NUMBERS)
+    short = (KINDS[call] == "READS" and call not in WHOLE) or (call == "syscall" and number in SHORT_NUMBERS)
     if SHORT in actions and short:
         found.append((SHORT, 0))
     return found + [(action, 0) for action in (DIE, HANG) if action in actions]

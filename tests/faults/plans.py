@@ -2,10 +2,12 @@
 from dataclasses import dataclass, field
 
 from faults import scenarios
+from faults import session_scenarios as sessions
 from faults.walk import DIE, FAIL, HANG, SHORT, Walk
 
 IN_A_RUN = ("spawner", "builder", "init", "zygote", "run")
-EMPTY_POOL = {"POOL_MIN": "0", "POOL_MAX": "1"}
+IN_A_SESSION = ("spawner", "spawner child", "builder", "init", "init child")
+EMPTY_POOL = {"POOL_MIN": "1", "POOL_MAX": "1"}
 
 
 @dataclass
@@ -17,13 +19,17 @@ class Plan:
     actions: tuple = (FAIL, SHORT)
     env: dict = field(default_factory=dict)
 
-    def walk(self, roles=None, every=1, seconds=None, say=None):
-        """The Rows, one for each role."""
+    def walk(self, roles=None, every=1, seconds=None, data=None, say=None):
+        """The Rows, one for each role; data: a state directory to use, or None."""
         scenario = self.make()
-        walk = Walk("faults", self.env).start()
+        walk = Walk("faults", self.env, data)
         try:
-            rows = [walk.walk(scenario, role, self.actions, every, seconds, say)
-                    for role in roles or self.roles]
+            walk.start()
+            rows = []
+            for role in roles or self.roles:
+                rows.append(walk.walk(scenario, role, self.actions, every, seconds, say))
+                if say:
+                    say(rows[-1].line())
             walk.stop()
         finally:
             walk.close()
@@ -50,6 +56,28 @@ PLANS = {
                                              timeout=1), roles=("spawner", "init", "zygote")),
     "memory": Plan(lambda: scenarios.Ending("memory", HOARD, says_memory, memory_limit="64m"),
                    roles=("spawner", "init", "zygote")),
+    "session": Plan(lambda: sessions.InSession("session", sessions.create), roles=IN_A_SESSION),
+    "sleep": Plan(lambda: sessions.InSession("sleep", sessions.sleep_and_wake),
+                  roles=IN_A_SESSION),
+    "grow": Plan(lambda: sessions.InSession("grow", sessions.grow),
+                 roles=("spawner", "spawner child")),
+    "copies": Plan(lambda: sessions.InSession("copies", sessions.copies), roles=IN_A_SESSION),
+    "execute": Plan(lambda: sessions.InSession("execute", sessions.execute, durable=False),
+                    roles=("spawner", "builder", "init", "init child", "zygote", "run")),
+    "session-locks": Plan(lambda: sessions.InSession("session-locks", sessions.locks,
+                                                     durable=False),
+                          roles=("init child", "run")),
+    "session-files": Plan(lambda: sessions.InSession("session-files", sessions.files),
+                          roles=("init", "init child")),
+    "watch": Plan(lambda: sessions.InSession("watch", sessions.watch, durable=False),
+                  roles=("init", "init child")),
+    "terminal": Plan(lambda: sessions.InSession("terminal", sessions.terminal, durable=False),
+                     roles=("init", "init child")),
+    "build": Plan(sessions.Build, roles=("spawner", "spawner child", "builder", "builder child",
+                                         "init", "init child")),
+    "start": Plan(scenarios.Start, roles=("spawner", "builder", "builder child")),
+    "sweep": Plan(lambda: scenarios.Start(killed=True), roles=("spawner",)),
+    "hung-spawner": Plan(scenarios.HungSpawner, roles=("spawner",), actions=(HANG,)),
     "hello-killed": Plan(scenarios.Hello, actions=(DIE,)),
     "hello-hung": Plan(scenarios.Hello, actions=(HANG,), roles=IN_A_RUN[1:]),
 }

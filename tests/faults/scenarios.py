@@ -1,17 +1,33 @@
 """What is asked of the server while a call fails.  Each checks its answers to the last byte."""
 import base64
 import json
+import time
 
+import requests
+
+import host
 from faults import probe
-from faults.walk import RIGHT, Walk, Wrong, check_refusal
+from faults.walk import ENDED, REFUSED, RIGHT, Walk, Wrong, check_refusal
 
+START_SECONDS = 30
 TIMEOUT = 20  # seconds of one request
+
+
+def is_refused(answer):
+    """Whether the answer honestly says that the code was not run: a refusal, or a 200 with an error
+    that names what failed and no exit status."""
+    if answer.status != 200:
+        return check_refusal(answer) == REFUSED
+    ended = answer["exit_code"] is not None or answer["signal"] or answer["timed_out"]
+    return not answer["success"] and not ended and bool(answer["error"]) and not answer["limits_hit"]
 
 
 class Scenario:
     """One that needs no preparation."""
 
     name = "?"
+    is_session = False
+    bound = 30  # seconds, within which there is an answer, whatever fails
 
     def prepare(self, walk: Walk):
         """Before each run."""
@@ -43,8 +59,8 @@ class Hello(Scenario):
 
     def run(self, walk):
         answer = self.ask(walk)
-        if answer.status != 200:
-            return check_refusal(answer)
+        if is_refused(answer):
+            return REFUSED
         if not answer["success"]:
             raise Wrong(f"200 but: {answer.text[:600]}")
         found = probe.read(answer["stdout"])
@@ -86,8 +102,8 @@ class Files(Scenario):
         answer = client.post({"code": FILES_CODE, "files": files, "stdin": "typed"},
                              timeout=TIMEOUT)
         client.close()
-        if answer.status != 200:
-            return check_refusal(answer)
+        if is_refused(answer):
+            return REFUSED
         whole = b"".join(FILES.values())
         wanted = {"made/deep/out.bin": whole[::-1], "small.txt": b"typed"}
         got = {name: base64.b64decode(data) for name, data in answer["files"].items()
@@ -108,8 +124,55 @@ class Ending(Scenario):
         client = walk.client()
         answer = client.post({"code": self.code, **self.fields}, timeout=TIMEOUT)
         client.close()
-        if answer.status != 200:
-            return check_refusal(answer)
+        if is_refused(answer):
+            return REFUSED
         if not self.right(answer):
             raise Wrong(f"200 but: {json.dumps(answer.body)[:600]}")
         return RIGHT
+
+
+class Start(Hello):
+    """A start of the whole server.  killed: after SIGKILL of server and spawner, so that it sweeps what
+    they left; else after an orderly end."""
+
+    def __init__(self, killed=False):
+        super().__init__("sweep" if killed else "start")
+        self.killed = killed
+
+    def prepare(self, walk):
+        server = walk.server
+        if server.popen.poll() is None and self.killed:
+            for one in (server.spawner, server.http_process):
+                host.kill(one)
+            server.popen.wait()
+        elif server.popen.poll() is None:
+            server.stop()
+        walk.replace()
+
+    def run(self, walk):
+        walk.server.start(wait=False)
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if walk.server.popen.poll() is not None:
+                if walk.said_why():
+                    return ENDED
+                raise Wrong(f"ended with {walk.server.popen.returncode} and no reason: "
+                            f"{walk.server.log_text()[-300:]}")
+            if walk.server.health() == 200:
+                walk.server.tree()
+                return super().run(walk)
+            time.sleep(0.05)
+        raise Wrong(f"neither up nor ended after {START_SECONDS} s: {walk.server.log_text()[-500:]}")
+
+
+class HungSpawner(Hello):
+    """The spawner stands still: /health and hello are answered all the same, one way or the other."""
+
+    def __init__(self):
+        super().__init__("hung-spawner")
+
+    def run(self, walk):
+        verdict = super().run(walk)
+        if requests.get(walk.server.url + "/health", timeout=2).status_code not in (200, 503):
+            raise Wrong("/health")
+        return verdict

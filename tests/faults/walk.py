@@ -12,6 +12,7 @@ so a walk is:  Walk(...).start(); row = walk.walk(scenario, role); walk.stop(); 
 """
 import collections
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -24,10 +25,11 @@ import requests
 import host
 from client import together, wait_until
 from faults import fitting
-from instrument.page import DIE, FAIL, HANG, SHORT, Page, build, place
-from server import Server, state_directory
+from instrument import page as instrument
+from instrument.page import DIE, FAIL, HANG, SHORT, Page, build
+from server import HOST_NETS, Server, state_directory
 
-RIGHT, REFUSED = "right", "refused"
+RIGHT, REFUSED, ENDED = "right", "refused", "ended"
 HEAL_SECONDS = 15  # until hello is answered again, restart of the server included
 REQUEST_SECONDS = 30  # no answer may take longer, whatever fails
 HUNG_SECONDS = 8  # for which a thread is kept hanging
@@ -35,7 +37,12 @@ LEAK_SECONDS = 4  # until what a fault used is given back
 SLOTS = 6  # runs at once, pool and those on their way out included
 BETWEEN = 40  # faults between two complete looks at what is left over
 ENV = {"POOL_MIN": "2", "POOL_MAX": "2", "CONCURRENT_LIMIT": "6", "LOG_FORMAT": "text"}
+LOCKS = ("confine.c:", "landlock.c:", "mounts.c:", "enter_groups ", "open_stdin ", "write_file build.c",
+         "loopback_up ", "enter_sandbox ")  # a step that fails there ends the sandbox (R2)
 CRASH = re.compile(r"(Assertion .* failed|stack smashing|AddressSanitizer|runtime error:)")
+
+
+place = functools.lru_cache(None)(instrument.place)  # a fifth of a second each
 
 
 class Wrong(Exception):
@@ -61,17 +68,18 @@ class Row:
     COLUMNS = ("scenario", "role", "calls", "planned", "injected", "places", "right", "refused",
                "ended", "bugs")
 
-    def cells(self):
-        """The row as texts."""
+    def line(self):
+        """The row as a line of a Markdown table."""
         values = [getattr(self, name) for name in self.COLUMNS]
-        return [str(len(value) if isinstance(value, (set, list)) else value) for value in values]
+        cells = [str(len(value) if isinstance(value, (set, list)) else value) for value in values]
+        return f"| {' | '.join(cells)} |"
 
 
 def table(rows):
     """Rows as a Markdown table.  places: different call sites that failed; ended: the server ended
     with a word in its log, and a new one healed."""
-    lines = [Row.COLUMNS, ["---"] * len(Row.COLUMNS), *(row.cells() for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    head = [f"| {' | '.join(Row.COLUMNS)} |", "|---" * len(Row.COLUMNS) + "|"]
+    return "\n".join([*head, *(row.line() for row in rows)])
 
 
 def check_refusal(answer):
@@ -90,44 +98,64 @@ class Walk:
         self.dist = build()
         self.name = name
         self.env = {**ENV, **(env or {})}
+        self.keep_data = data is not None
         self.data = pathlib.Path(data) if data else state_directory(name)
-        self.page = Page(self.data.parent / f"{self.data.name}.page")
+        self.folder = state_directory("page")
+        self.page = Page(self.folder / "page")
         self.server = None
         self.base = None
         self.log_seen = 0
+        self.patience = 0.1  # seconds to wait for a call that may come after the answer
+        self.scenario = None  # what it makes once and keeps belongs to the beginning
 
     # -- life
 
     def start(self):
         """Starts the server and waits until it is at rest."""
-        self.server = Server(self.data, {**self.env, "DUNLIN_INSTRUMENT": self.page.path},
-                             dist=self.dist)
+        self.replace()
         self.server.start()
-        self.log_seen = 0
         self.rest()
         return self
+
+    def replace(self):
+        """A server that is not started yet, in the place of one that has ended."""
+        if self.server:
+            self.server.abandon()
+            subprocess.run(["rm", "-rf", self.server.directory], check=False)
+        self.server = Server(self.data, {**self.env, "DUNLIN_INSTRUMENT": self.page.path},
+                             dist=self.dist)
+        self.log_seen = 0
 
     def stop(self):
         """SIGTERM, and nothing is left."""
         try:
             self.page.disarm()
+            # Those of long ago may have their numbers in use again, by somebody else.
+            self.server.nets = {host.namespace(one.pid, "net") for one in self.server.tree()} - HOST_NETS
             self.server.stop()
-            self.server.assert_nothing_left()
+            self.assert_nothing_left()
         finally:
             self.close()
+
+    def assert_nothing_left(self):
+        """As Server's, but walks last for hours beside other servers: only what is this one's."""
+        self.server.all_gone()
+        left = [line for line in host.mounts() if str(self.data) in line]
+        left += [group for group in self.server.groups if os.path.isdir(group)]
+        left += self.server.nets & host.namespaces_in_use("net")
+        left += loops(self.data) + host.network_traces(self.data)
+        assert not left, f"left over: {left}"
 
     def close(self):
         """Kills whatever is left; the data directory goes with it."""
         self.page.disarm()
-        with contextlib.suppress(OSError):
-            self.page.close()
-        self.server.abandon()
-        subprocess.run(["rm", "-rf", self.data, self.server.directory], check=False)
+        if self.server:
+            self.server.abandon()
+        subprocess.run(["rm", "-rf", self.folder, *([self.server.directory] if self.server else []),
+                        *([] if self.keep_data else [self.data])], check=False)
 
     def restart(self):
         """A server that has ended is started again, which sweeps what it left."""
-        self.server.abandon()
-        subprocess.run(["rm", "-rf", self.server.directory], check=False)
         self.start()
 
     def rest(self):
@@ -136,6 +164,9 @@ class Walk:
         self.heal()
         for _ in range(2):
             together([self.heal] * SLOTS)
+        if self.scenario:
+            self.scenario.prepare(self)
+            self.scenario.finish(self)
         self.base = self.settled(lambda now, last: now == last)
 
     def client(self):
@@ -166,7 +197,9 @@ class Walk:
         figures["groups"] = host.group_count(self.server.groups)
         figures["mounts"] = len(host.mounts(self.server.spawner.pid))
         figures["loops"] = len(loops(self.data))
-        figures["zombies"] = sum(1 for one in tree if one.state == "Z")
+        names = {one.pid: one.comm for one in tree}
+        figures.update(collections.Counter(f"dead {one.comm} of {names.get(one.parent)}"
+                                           for one in tree if one.state == "Z"))
         return figures
 
     def settled(self, enough, seconds=LEAK_SECONDS):
@@ -222,13 +255,15 @@ class Walk:
         start = time.monotonic()
         verdict, text = self.ask(scenario)
         if fault.action != HANG:
-            end = time.monotonic() + 0.1
+            end = time.monotonic() + self.patience
             while self.page.hits == hits and time.monotonic() < end:
                 time.sleep(0.005)
         took = time.monotonic() - start
         self.page.disarm()
         hit = self.page.hits > hits
         where = f"{fault} at {place(self.dist, self.page.hit)}" if hit else str(fault)
+        if hit and verdict != REFUSED and self.is_lock(fault, where, scenario) and not self.has_failed():
+            row.bugs.append(f"{where}: A FAILED LOCK DID NOT END THE SANDBOX")
         if hit:
             row.injected += 1
             row.places.add((self.page.hit.program, self.page.hit.offset))
@@ -237,9 +272,28 @@ class Walk:
             row.bugs.append(f"{where}: {text}")
         elif text:
             row.refusals[f"{fault.call}: {text}"] += 1
-        if took > REQUEST_SECONDS:
+        if took > scenario.bound:
             row.bugs.append(f"{where}: took {took:.1f} s")
         row.bugs += [f"{where}: {problem}" for problem in self.after(scenario)]
+
+    @staticmethod
+    def is_lock(fault, where, scenario):
+        """Whether a step of the isolation was made to fail, and a sandbox is to end.  close(2) lets go
+        whatever it says, and rt_sigaction(2) cannot fail.  In a session only the one program ends, or
+        the keeper that would have become one."""
+        if fault.role in ("init child", "run") and scenario.is_session:
+            return False
+        return fault.action == FAIL and any(file in where for file in LOCKS) and \
+            fault.call != "close" and fault.number not in (3, 13)
+
+    def has_failed(self):
+        """Whether the log says that a sandbox has failed since the fault before."""
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            if "sandbox.failed" in self.server.log_text()[self.log_seen:]:
+                return True
+            time.sleep(0.02)
+        return self.server.popen.poll() is not None
 
     def ask(self, scenario):
         """(RIGHT, REFUSED, "ended" or None, what is wrong)."""
@@ -247,11 +301,11 @@ class Walk:
             return scenario.run(self), ""
         except requests.RequestException as error:
             if self.has_ended():
-                return "ended", "" if self.said_why() else "the server ended without a word"
+                return ENDED, "" if self.said_why() else "the server ended without a word"
             return None, f"no answer: {error}"
         except (Wrong, AssertionError, KeyError, TypeError, ValueError) as error:
             if self.has_ended():
-                return "ended", "" if self.said_why() else "the server ended without a word"
+                return ENDED, "" if self.said_why() else "the server ended without a word"
             return None, f"{type(error).__name__}: {error}"
 
     def has_ended(self):
@@ -311,6 +365,7 @@ class Walk:
         row.calls = sum(counts.values())
         plan = fitting.faults(role, counts, actions)
         row.planned = len(plan)
+        self.scenario = scenario
         self.rest()
         end = time.monotonic() + (seconds or 1e9)
         for number, fault in enumerate(plan[::every]):

@@ -1,0 +1,93 @@
+"""Faults in the processes that build and guard sandboxes: a short form of tests/faults/run, and what
+that has found."""
+import errno
+
+import pytest
+
+from client import wait_until
+from faults import fitting, scenarios
+from faults import session_scenarios as sessions
+from faults.walk import DIE, FAIL, RIGHT, Row, Walk
+from session_client import session
+
+LOCKING = (1, 14, 80, 95, 112, 117, 119, 126, 135, 141, 157, 257, 292, 302, 317, 436, 444, 445,
+           446)  # the calls of a warm run before its code starts, by number (x86-64)
+
+
+@pytest.fixture(scope="module", name="walk")
+def a_walk(spare_directory):
+    """A server whose calls can be made to fail; nothing may be left of it."""
+    one = Walk("faults", data=spare_directory)
+    try:
+        one.start()
+        yield one
+        one.stop()
+    finally:
+        one.close()
+
+
+def run_sample(walk, scenario, role, every, actions=(FAIL,)):
+    """A walk that leaves faults out must find nothing."""
+    row = walk.walk(scenario, role, actions, every)
+    assert row.injected > 0 and not row.bugs, "\n".join(row.bugs)
+
+
+def test_each_step_that_locks_a_warm_run_in_ends_it_when_it_fails(walk):
+    """R2, also for what a run cannot see of itself (Landlock)."""
+    hello = scenarios.Hello()
+    assert hello.run(walk) == RIGHT
+    walk.rest()
+    row = Row("hello", "run")
+    walk.patience = 5
+    for number in LOCKING:
+        walk.inject(hello, fitting.Fault("run", "syscall", number, 1, FAIL, errno.ENOMEM), row)
+    walk.patience = 0.1
+    assert row.injected == len(LOCKING) and not row.bugs, "\n".join(row.bugs)
+
+
+@pytest.mark.parametrize("role, every", [("spawner", 9), ("builder", 9), ("init", 9)])
+def test_a_fault_in_any_process_of_a_run_is_healed(walk, role, every):
+    run_sample(walk, scenarios.Hello(), role, every)
+
+
+@pytest.mark.parametrize("role", ["builder", "init", "zygote"])
+def test_the_end_of_any_process_of_a_run_is_healed(walk, role):
+    run_sample(walk, scenarios.Hello(), role, 17, (DIE,))
+
+
+def test_a_failed_step_is_not_told_as_a_workspace_that_is_gone(walk):
+    """The advice to delete a session whose image is there was given for any step's ENOENT."""
+    client = walk.client()
+    with session(client, size="1M") as one:
+        one.write("f", b"kept")
+        one.sleep()
+        with walk.page.failing("spawner child", call="mount", error=errno.ENOENT):
+            answer = one.get("/files/f")
+        assert answer.status in (500, 503) and "delete" not in answer.text, answer.text
+        assert one.read("f") == b"kept"
+    client.close()
+
+
+def test_a_file_call_without_a_descriptor_left_is_told_as_such(walk):
+    """It was answered by 409, a conflict, with an errno that nothing had given."""
+    client = walk.client()
+    with session(client, size="1M") as one:
+        with walk.page.failing("init child", call="open", error=errno.EMFILE):
+            answer = one.write("f", b"x")
+        assert answer.status == 503, answer.text
+        assert one.write("f", b"x").status == 201
+    client.close()
+
+
+@pytest.mark.deadline(90)
+def test_the_wait_for_a_child_that_neither_is_ready_nor_ends_is_bounded(walk):
+    """init waited for its end for ever, and the pool for init."""
+    hello, before = scenarios.Hello(), len(walk.server.log_text())
+    with walk.page.failing("init", call="recv", error=errno.ECONNRESET):
+        wait_until(lambda: hello.run(walk) and walk.page.hit.call == "recv", 20, "a fault")
+    wait_until(lambda: "sandbox.failed" in walk.server.log_text()[before:], 20, "it is given up")
+    walk.heal()
+
+
+def test_a_fault_in_a_session_is_healed(walk):
+    run_sample(walk, sessions.InSession("session", sessions.create), "spawner child", 23)
