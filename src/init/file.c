@@ -152,6 +152,16 @@ static enum file_type type_of(mode_t mode)
                            : TYPE_OTHER;
 }
 
+/* Since 1970.  A program may give a file any time: what does not fit is the farthest that does. */
+static int64_t nanoseconds(const struct timespec *t)
+{
+    const int64_t second = 1000000000, farthest = INT64_MAX / second - 1;
+
+    if (t->tv_sec > farthest || t->tv_sec < -farthest)
+        return t->tv_sec > 0 ? INT64_MAX : INT64_MIN;
+    return (int64_t)t->tv_sec * second + t->tv_nsec;
+}
+
 void call_info(struct call *c, const struct stat *st, const char *name, const char *target)
 {
     static char text[WALK_PATH + PATH_MAX];
@@ -159,7 +169,7 @@ void call_info(struct call *c, const struct stat *st, const char *name, const ch
         .type = type_of(st->st_mode),
         .mode = st->st_mode & 07777,
         .size = (uint64_t)st->st_size,
-        .modified_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+        .modified_ns = nanoseconds(&st->st_mtim),
         .inode = st->st_ino,
     };
     int n = snprintf(text, sizeof text, "%s", name);

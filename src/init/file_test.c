@@ -78,6 +78,24 @@ static void test_stat_tells_what_a_name_is(void **state)
     assert_int_equal(answer.frames[0].m.info.type, TYPE_DIRECTORY);
 }
 
+static void test_times_beyond_what_a_number_holds_are_the_farthest(void **state)
+{
+    static const struct {
+        int64_t s, ns;
+    } times[] = {
+        {INT64_MAX, INT64_MAX}, {INT64_MIN, INT64_MIN}, {9223372036, INT64_MAX}, {-1, -999999990}};
+
+    ROOT_ONLY();
+    put("f", "");
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        struct timespec set[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = times[i].s, .tv_nsec = 10}};
+
+        assert_int_equal(utimensat(AT_FDCWD, "f", set, 0), 0);
+        assert_int_equal(CALL("f", "", .op = FILE_STAT), 0);
+        assert_true(answer.frames[0].m.info.modified_ns == times[i].ns);
+    }
+}
+
 static void test_what_is_not_there_is_told_in_words(void **state)
 {
     ROOT_ONLY();
@@ -535,6 +553,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_stat_tells_what_a_name_is),
+        TEST(test_times_beyond_what_a_number_holds_are_the_farthest),
         TEST(test_what_is_not_there_is_told_in_words),
         TEST(test_list_gives_names_of_any_bytes),
         TEST(test_list_stops_at_its_limit),
