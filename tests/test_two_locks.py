@@ -31,8 +31,7 @@ def unlocked(tmp_path_factory):
     for program in programs:
         program.write_bytes(ALLOW_EVERYTHING)
     directory = servers.state_directory("unlocked")
-    kept, servers.DUNLIN = servers.DUNLIN, dist / "bin" / "dunlin"
-    server = servers.Server(directory)
+    server = servers.Server(directory, dist=dist)
     try:
         server.start()
         watch = HostWatch(server)
@@ -43,7 +42,6 @@ def unlocked(tmp_path_factory):
         watch.close()
         server.stop()
     finally:
-        servers.DUNLIN = kept
         server.abandon()
         shutil.rmtree(directory, ignore_errors=True)
         shutil.rmtree(server.directory, ignore_errors=True)
