@@ -167,7 +167,7 @@ static void send_end(struct http_request *r, const char *status)
     _cleanup_buf_ struct buf out = {0};
     event_append_head(&out, "end");
     buf_printf(&out, "{\"status\":\"%s\"}" EVENT_END, status);
-    http_stream_write(r, out.data, out.len);
+    http_stream_write_buf(r, &out);
 }
 
 static void end_following(struct following *f)
@@ -206,7 +206,7 @@ static void pump(struct following *f)
         }
         f->offset += n;
         event_append_log(&out, piece, n, f->offset);
-        queued = http_stream_write(f->r, out.data, out.len);
+        queued = http_stream_write_buf(f->r, &out);
     }
     f->full = true;
 }

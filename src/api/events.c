@@ -35,8 +35,10 @@ int event_append_text(struct buf *out, const char *name, struct event_tail *tail
 {
     _cleanup_buf_ struct buf joined = {0};
     if (tail->n > 0) {
-        if (buf_append(&joined, tail->bytes, tail->n) < 0 || buf_append(&joined, bytes, len) < 0)
+        if (buf_append(&joined, tail->bytes, tail->n) < 0 || buf_append(&joined, bytes, len) < 0) {
+            out->torn = true;
             return -1;
+        }
         bytes = joined.data;
         len = joined.len;
     }

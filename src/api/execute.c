@@ -115,10 +115,9 @@ static void reply_answer(struct http_request *r, struct answer *answer)
 
 /* -- events -- */
 
-/* Sends what is in `out`; nothing can be told to the client when there was no memory for it. */
 static void send_events(struct exchange *x, const struct buf *out)
 {
-    http_stream_write(x->r, out->data, out->len);
+    http_stream_write_buf(x->r, out);
 }
 
 static void begin_stream(struct exchange *x)

@@ -148,8 +148,10 @@ static int refuse(struct json_lift *lift, const char *fault, size_t chars)
 static int lift_literals(char *text, const struct json_scan *scan, struct json_lift *lift)
 {
     lift->slices = calloc(scan->nliterals, sizeof *lift->slices);
-    if (!lift->slices || draw_nonce(lift->nonce) < 0)
+    if (!lift->slices || draw_nonce(lift->nonce) < 0) {
+        lift->out_of_memory = true;
         return refuse(lift, "Out of memory", 0);
+    }
     for (size_t i = 0; i < scan->nliterals; i++)
         lift->slices[i] = unescape(text, &scan->literals[i]);
     lift->nslices = scan->nliterals;
@@ -160,6 +162,10 @@ static int lift_literals(char *text, const struct json_scan *scan, struct json_l
  * range; its words name it.  The place is in the shortened text, hence not told. */
 static int refuse_tree(struct json_lift *lift, const json_error_t *error)
 {
+    if (error->text[0] == '\0' || json_error_code(error) == json_error_out_of_memory) {
+        lift->out_of_memory = true;
+        return refuse(lift, "Out of memory", 0);
+    }
     snprintf(lift->fault_text, sizeof lift->fault_text, "%s", error->text);
     return refuse(lift, lift->fault_text, lift->nslices ? 0 : (size_t)error->position);
 }
@@ -167,6 +173,7 @@ static int refuse_tree(struct json_lift *lift, const json_error_t *error)
 static int refuse_text(struct json_lift *lift, const struct json_scan *scan)
 {
     lift->nul_in_name = scan->nul_in_name;
+    lift->out_of_memory = scan->out_of_memory;
     memcpy(lift->fault_member, scan->fault_member, sizeof lift->fault_member);
     return refuse(lift, scan->fault, scan->fault_chars);
 }
@@ -183,7 +190,7 @@ static json_t *load(const struct feed *from, size_t more_flags, json_error_t *er
 int json_lift_parse(char *text, size_t len, size_t min_literal, struct json_lift *ret)
 {
     __attribute__((cleanup(json_scan_finish))) struct json_scan scan;
-    json_error_t error;
+    json_error_t error = {.text = ""}; /* jansson may fail without a word: for want of memory */
 
     *ret = (struct json_lift){0};
     if (json_scan(text, len, min_literal, &scan) < 0)

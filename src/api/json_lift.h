@@ -28,7 +28,8 @@ struct json_lift {
     const char *fault;  /* what was wrong with the text: static, or fault_text */
     size_t fault_chars; /* characters from its start */
     char fault_text[160];
-    bool nul_in_name; /* see json_scan.h */
+    bool out_of_memory; /* nothing is wrong with the text */
+    bool nul_in_name;   /* see json_scan.h */
     char fault_member[JSON_MEMBER_MAX];
 };
 

@@ -142,8 +142,10 @@ static int note_literal(struct cursor *c, const struct json_literal *literal)
     if (out->nliterals == c->capacity) {
         size_t capacity = c->capacity ? 2 * c->capacity : 8;
         struct json_literal *grown = realloc(out->literals, capacity * sizeof *grown);
-        if (!grown)
+        if (!grown) {
+            c->out->out_of_memory = true;
             return refuse(c, literal->start, "Out of memory");
+        }
         out->literals = grown;
         c->capacity = capacity;
     }

@@ -27,10 +27,11 @@ struct json_scan {
     /* jansson cannot hold a name with NUL, so it is a fault here; unlike the others it is one of
      * the content, and this is the top-level member it lies in ("" at the top), cut. */
     bool nul_in_name;
+    bool out_of_memory; /* nothing is wrong with the text */
     char fault_member[JSON_MEMBER_MAX];
 };
 
-/* Scans `text`.  0; or -1 with fault and fault_chars set.  Out of memory is a fault as well.
+/* Scans `text`.  0; or -1 with fault and fault_chars set.  Out of memory is one as well.
  * json_scan_finish either way. */
 int json_scan(const char *text, size_t len, size_t min_literal, struct json_scan *ret);
 void json_scan_finish(struct json_scan *scan);

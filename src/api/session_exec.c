@@ -155,7 +155,7 @@ static void on_heard(void *data, struct session_heard *heard, const struct err *
 
 static size_t send_events(struct exec *x, const struct buf *out)
 {
-    return http_stream_write(x->r, out->data, out->len);
+    return http_stream_write_buf(x->r, out);
 }
 
 static void on_writable(void *data)

@@ -41,7 +41,7 @@ static void on_gone(void *data)
 
 static size_t send_events(struct follower *f, const struct buf *out)
 {
-    return http_stream_write(f->r, out->data, out->len);
+    return http_stream_write_buf(f->r, out);
 }
 
 /* Output may be there before it is said that the process has started. */

@@ -73,7 +73,7 @@ static void end(struct terminal *t, unsigned code, const char *reason)
 
 static void send_text(struct terminal *t, const struct buf *text)
 {
-    websocket_send(t->ws, true, text->data, text->len);
+    websocket_send_buf(t->ws, true, text);
 }
 
 /* -- to the client -- */
@@ -115,10 +115,11 @@ static void send_piece(struct terminal *t, const struct listener_piece *piece)
         send_gap(t, piece->lost);
     if (t->is_terminal)
         queued = websocket_send(t->ws, false, piece->bytes, piece->len);
-    else if (buf_append(&out, &stream, 1) < 0 || buf_append(&out, piece->bytes, piece->len) < 0)
-        return;
-    else
-        queued = websocket_send(t->ws, false, out.data, out.len);
+    else {
+        buf_append(&out, &stream, 1);
+        buf_append(&out, piece->bytes, piece->len);
+        queued = websocket_send_buf(t->ws, false, &out);
+    }
     t->is_full = queued >= HIGH_WATER;
 }
 

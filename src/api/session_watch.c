@@ -50,7 +50,7 @@ static void on_writable(void *data)
 
 static void send_events(struct watch *w, const struct buf *out)
 {
-    if (http_stream_write(w->r, out->data, out->len) < STREAM_HIGH_WATER || w->paused)
+    if (http_stream_write_buf(w->r, out) < STREAM_HIGH_WATER || w->paused)
         return;
     w->paused = true;
     session_call_pause(w->call, true);

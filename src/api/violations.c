@@ -75,19 +75,23 @@ static json_t *show(const struct violations *v, const json_t *input, unsigned de
     return input ? json_copy((json_t *)input) : json_null();
 }
 
+/* NULL when there is no memory for it. */
 static json_t *show_place(struct place place)
 {
     json_t *loc = json_array();
-    json_array_append_new(loc, json_string(place.root ? place.root : "body"));
+    int r = json_array_append_new(loc, json_string(place.root ? place.root : "body"));
     if (place.group)
-        json_array_append_new(loc, json_string(place.group));
+        r |= json_array_append_new(loc, json_string(place.group));
     if (place.name)
-        json_array_append_new(loc, show_string(place.name, strlen(place.name)));
+        r |= json_array_append_new(loc, show_string(place.name, strlen(place.name)));
     if (place.index >= 0)
-        json_array_append_new(loc, json_integer(place.index));
+        r |= json_array_append_new(loc, json_integer(place.index));
     if (place.key)
-        json_array_append_new(loc, json_string("[key]"));
-    return loc;
+        r |= json_array_append_new(loc, json_string("[key]"));
+    if (r == 0)
+        return loc;
+    json_decref(loc);
+    return NULL;
 }
 
 /* Takes over the entry. */
@@ -101,14 +105,16 @@ static void append(struct violations *v, json_t *entry)
         v->out_of_memory = true;
 }
 
-/* The members in the order in which pydantic gives them. */
-static json_t *make_entry(const char *type, json_t *loc, const char *msg, json_t *input)
+/* The members in the order in which pydantic gives them; a NULL among them is one that there was no
+ * memory for. */
+static json_t *make_entry(struct violations *v, const char *type, json_t *loc, const char *msg,
+                          json_t *input)
 {
     json_t *entry = json_object();
-    json_object_set_new(entry, "type", json_string(type));
-    json_object_set_new(entry, "loc", loc);
-    json_object_set_new(entry, "msg", json_string(msg));
-    json_object_set_new(entry, "input", input);
+    v->out_of_memory |= (json_object_set_new(entry, "type", json_string(type)) |
+                         json_object_set_new(entry, "loc", loc) |
+                         json_object_set_new(entry, "msg", json_string(msg)) |
+                         json_object_set_new(entry, "input", input)) != 0;
     return entry;
 }
 
@@ -122,26 +128,27 @@ void violation_add(struct violations *v, const char *type, struct place place, c
     va_end(args);
     snprintf(url, sizeof url, TYPE_URL "%s", type);
 
-    json_t *entry = make_entry(type, show_place(place), msg, show(v, input, 0));
-    if (ctx)
-        json_object_set_new(entry, "ctx", ctx);
-    json_object_set_new(entry, "url", json_string(url));
+    json_t *entry = make_entry(v, type, show_place(place), msg, show(v, input, 0));
+    if (ctx && json_object_set_new(entry, "ctx", ctx) < 0)
+        v->out_of_memory = true;
+    if (json_object_set_new(entry, "url", json_string(url)) < 0)
+        v->out_of_memory = true;
     append(v, entry);
 }
 
 void violation_add_unparsed(struct violations *v, const struct json_lift *refused)
 {
+    v->out_of_memory |= refused->out_of_memory;
     if (refused->nul_in_name) {
         const char *member = refused->fault_member;
         violation_add(v, "value_error", *member ? PLACE(member) : PLACE_BODY, NULL,
                       json_pack("{s:{}}", "error"), "Value error, a name must not contain NUL");
         return;
     }
-    json_t *loc = json_array();
-    json_array_append_new(loc, json_string("body"));
-    json_array_append_new(loc, json_integer((json_int_t)refused->fault_chars));
-    json_t *entry = make_entry("json_invalid", loc, "JSON decode error", json_object());
-    json_object_set_new(entry, "ctx", json_pack("{s:s}", "error", refused->fault));
+    json_t *loc = json_pack("[s,I]", "body", (json_int_t)refused->fault_chars);
+    json_t *entry = make_entry(v, "json_invalid", loc, "JSON decode error", json_object());
+    if (json_object_set_new(entry, "ctx", json_pack("{s:s}", "error", refused->fault)) < 0)
+        v->out_of_memory = true;
     append(v, entry);
 }
 

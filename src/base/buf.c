@@ -28,7 +28,7 @@ void buf_finish(struct buf *b)
 int buf_reserve(struct buf *b, size_t extra)
 {
     size_t max = max_of(b);
-    if (b->len > max || extra > max - b->len)
+    if (b->torn || b->len > max || extra > max - b->len)
         return -1;
     size_t need = b->len + extra;
     if (need <= b->cap)
@@ -41,8 +41,10 @@ int buf_reserve(struct buf *b, size_t extra)
         cap = max;
     /* One byte more than cap, so that a NUL always fits behind the last byte. */
     char *data = realloc(b->data, cap + 1);
-    if (!data)
+    if (!data) {
+        b->torn = true;
         return -1;
+    }
     b->data = data;
     b->cap = cap;
     return 0;
@@ -75,6 +77,8 @@ static __attribute__((format(printf, 2, 0))) int format_into_room(struct buf *b,
 int buf_printf(struct buf *b, const char *format, ...)
 {
     va_list args;
+    if (b->torn)
+        return -1;
     va_start(args, format);
     int n = format_into_room(b, format, args);
     va_end(args);
@@ -103,6 +107,10 @@ void buf_consume(struct buf *b, size_t n)
 
 char *buf_steal(struct buf *b, size_t *ret_len)
 {
+    if (b->torn) {
+        buf_finish(b);
+        return NULL;
+    }
     /* Shrinking may fail; the larger block does as well then. */
     char *data = realloc(b->data, b->len + 1);
     if (!data)

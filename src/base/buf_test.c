@@ -116,18 +116,38 @@ static void finish_can_be_repeated(void **state)
     buf_finish(&b);
 }
 
-static void running_out_of_memory_changes_nothing(void **state)
+static void running_out_of_memory_tears_it_until_it_is_finished(void **state)
 {
     struct buf b = {0};
     out_of_memory = true;
     assert_int_equal(buf_append_str(&b, "x"), -1);
-    assert_int_equal(buf_printf(&b, "x"), -1);
-    assert_null(buf_steal(&b, NULL));
     out_of_memory = false;
+    assert_true(b.torn);
+    assert_int_equal(buf_append_str(&b, "y"), -1);
+    assert_int_equal(buf_printf(&b, "z"), -1);
+    assert_null(buf_steal(&b, NULL));
+    assert_false(b.torn);
     assert_int_equal(buf_append_str(&b, "kept"), 0);
+    buf_finish(&b);
+}
+
+static void half_a_text_is_never_given_away(void **state)
+{
+    struct buf b = {0};
+    assert_int_equal(buf_append_str(&b, "half"), 0);
     out_of_memory = true;
     assert_int_equal(buf_reserve(&b, 100000), -1);
+    out_of_memory = false;
     assert_int_equal(b.len, 4);
+    assert_int_equal(buf_append_str(&b, "!"), -1); /* although there is room */
+    assert_null(buf_steal(&b, NULL));
+}
+
+static void shrinking_needs_no_memory(void **state)
+{
+    struct buf b = {0};
+    assert_int_equal(buf_append_str(&b, "kept"), 0);
+    out_of_memory = true;
     char *text = buf_steal(&b, NULL);
     out_of_memory = false;
     assert_string_equal(text, "kept");
@@ -145,7 +165,9 @@ int main(void)
         cmocka_unit_test(consume_drops_the_front),
         cmocka_unit_test(steal_gives_a_terminated_text_and_empties_the_buffer),
         cmocka_unit_test(finish_can_be_repeated),
-        cmocka_unit_test(running_out_of_memory_changes_nothing),
+        cmocka_unit_test(running_out_of_memory_tears_it_until_it_is_finished),
+        cmocka_unit_test(half_a_text_is_never_given_away),
+        cmocka_unit_test(shrinking_needs_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

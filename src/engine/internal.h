@@ -81,6 +81,7 @@ struct run {
     unsigned closed_outputs; /* bits by channel: of stdout and stderr */
     bool is_paused;          /* its stdout is not read */
     bool usage_asked, usage_known;
+    bool is_spoilt; /* output was lost: what is there must not pass for all there was */
     bool cancelled;
     bool finished;
 };

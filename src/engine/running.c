@@ -44,12 +44,21 @@ static void tell(uv_timer_t *timer)
     uv_close((uv_handle_t *)&run->timer, on_timer_closed);
 }
 
+static void set_failed(struct run *run, const char *why)
+{
+    run->result.outcome = RUN_FAILED;
+    free(run->result.message);
+    run->result.message = strdup(why);
+}
+
 /* The end, whatever it was: the sandbox goes, the result is told. */
 static void finish(struct run *run)
 {
     if (run->finished)
         return;
     run->finished = true;
+    if (run->is_spoilt)
+        set_failed(run, "output was lost: the server is out of memory");
     if (run->sandbox != NULL) {
         run->result.wall_us = clock_now_us() - run->taken_us;
         spawner_forget(run->engine->spawner, run);
@@ -66,13 +75,6 @@ static void finish(struct run *run)
 static void on_deferred(uv_timer_t *timer)
 {
     finish(timer->data);
-}
-
-static void set_failed(struct run *run, const char *why)
-{
-    run->result.outcome = RUN_FAILED;
-    free(run->result.message);
-    run->result.message = strdup(why);
 }
 
 static struct run *run_of(struct taker *t)
@@ -99,8 +101,10 @@ static size_t keep_output(struct run *run, int channel, const char *data, size_t
     size_t room = run->output_max - b->len;
     size_t n = len < room ? len : room;
 
-    if (buf_append(b, data, n) < 0)
-        n = 0;
+    if (buf_append(b, data, n) < 0) {
+        run->is_spoilt = true;
+        return 0;
+    }
     if (n < len) {
         *truncated = true;
         run->result.limits_hit |= RUN_HIT_OUTPUT;
@@ -132,6 +136,7 @@ static bool read_output(struct run *run, int channel)
     if (n < 0 && errno == EINTR)
         return true;
     if (n <= 0) {
+        run->is_spoilt |= n < 0 && errno != EAGAIN;
         if (n == 0)
             on_closed_output(run, channel);
         return false;

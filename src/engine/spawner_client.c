@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #define ANSWERS_AT_ONCE 32 /* then the loop serves others */
 
@@ -136,6 +137,14 @@ static void lose(struct spawner_client *c)
     c->gone(c->data);
 }
 
+/* A question that cannot be put would leave its asker waiting for ever, so the connection ends: the
+ * loop finds it so, once whoever asks has returned. */
+static void break_off(struct spawner_client *c, const char *why)
+{
+    log_event(LOG_ERROR, "spawner.unreachable", LOG_STR("reason", why));
+    shutdown(c->sock, SHUT_RDWR);
+}
+
 /* How many descriptors come with it. */
 static size_t descriptors_of(const struct spawn_reply *reply)
 {
@@ -185,6 +194,12 @@ static void drop_starts(struct spawner_client *c, uint32_t slot)
         c->loose.tail = &(*c->loose.tail)->next;
 }
 
+/* Whether the socket may be tried again later: it is full, or the kernel is short of memory. */
+static bool is_passing(int errnum)
+{
+    return errnum == EAGAIN || errnum == EINTR || errnum == ENOBUFS || errnum == ENOMEM;
+}
+
 /* One answer.  False when there is none, or no more. */
 static bool read_answer(struct spawner_client *c)
 {
@@ -195,7 +210,7 @@ static bool read_answer(struct spawner_client *c)
     struct call *call;
     ssize_t n = fd_recv(c->sock, &reply, sizeof reply, fds, SPAWN_FDS_MAX, &nfds, &e);
 
-    if (n < 0 && (e.errnum == EAGAIN || e.errnum == EINTR))
+    if (n < 0 && is_passing(e.errnum))
         return false;
     call = n == sizeof reply ? find_call(c, &reply) : NULL;
     if (call == NULL || nfds != descriptors_of(&reply)) {
@@ -221,11 +236,13 @@ static bool send_call(struct spawner_client *c, struct call *call)
     struct err e = {0};
     int r = fd_send(c->sock, &call->req, sizeof call->req, &call->fd, call->fd >= 0, &e);
 
-    if (r < 0 && e.errnum == EAGAIN)
+    if (r < 0 && is_passing(e.errnum))
         return false;
     fd_close(&call->fd);
+    if (r < 0)
+        break_off(c, e.text); /* a spawner that is gone is noticed when reading */
     if (r < 0 || call->answer == NULL)
-        free_call(call); /* a spawner that is gone is noticed when reading */
+        free_call(call);
     else
         queue_push(is_loose(&call->req) ? &c->loose : &c->waiting, call);
     return true;
@@ -309,6 +326,8 @@ void spawner_request_fd(struct spawner_client *c, const struct spawn_request *re
 
     if (call == NULL) {
         fd_close(&fd);
+        if (!c->is_gone)
+            break_off(c, "out of memory");
         return;
     }
     *call = (struct call){.req = *req, .fd = fd, .answer = answer, .data = data};

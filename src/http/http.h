@@ -126,6 +126,8 @@ void http_stream_begin_sized(struct http_request *r, int status, const char *con
  * that the caller can slow its source; `on_writable`, if set, is called when the queue falls below
  * low_water.  A stream that would queue more than LIMIT_HTTP_STREAM is cut (on_gone follows). */
 size_t http_stream_write(struct http_request *r, const void *data, size_t len);
+/* The same with what is in a buffer; of a torn one the stream is cut. */
+size_t http_stream_write_buf(struct http_request *r, const struct buf *out);
 void http_stream_on_writable(struct http_request *r, size_t low_water,
                              void (*on_writable)(void *data), void *data);
 /* After this the request is dead for the caller; what is queued is still sent. */

@@ -75,9 +75,29 @@ static void answer(struct http_request *r, int status, const char *content_type,
 static void reply_raw(struct http_request *r, int status, const char *content_type,
                       const void *body, size_t len);
 
+/* An answer for which there was no memory becomes one that says so. */
+static int replace_torn(struct http_request *r, struct buf *body)
+{
+    struct http_server *s = r->connection ? r->connection->server : NULL;
+    for (size_t i = 0; i < r->nfields; i++) {
+        free(r->fields[i].name);
+        free(r->fields[i].value);
+    }
+    r->nfields = 0;
+    (void)http_add_header(r, "Retry-After", "1");
+    buf_finish(body);
+    if (s)
+        s->config.error_body(503, body, s->config.data);
+    return 503;
+}
+
 void http_reply(struct http_request *r, int status, const char *content_type, struct buf *body)
 {
     size_t len = 0;
+    if (body->torn) {
+        status = replace_torn(r, body);
+        content_type = "application/json";
+    }
     if (upload_is_open(r)) {
         reply_raw(r, status, content_type, body->data, body->len);
         buf_finish(body);

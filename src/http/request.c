@@ -171,8 +171,10 @@ enum MHD_Result request_receive(void *cls, struct MHD_Connection *mhd, const cha
                                 size_t *len, void **context)
 {
     struct http_request *r = *context;
-    if (!r)
+    if (!r) { /* request_begin found no memory */
+        reply_raw_error(cls, MHD_HTTP_SERVICE_UNAVAILABLE);
         return MHD_NO;
+    }
     if (!r->judged) {
         r->is_http_1_1 = strcmp(version, "HTTP/1.1") == 0;
         return receive_head(r, mhd, method);

@@ -91,6 +91,15 @@ size_t http_stream_write(struct http_request *r, const void *data, size_t len)
     return queued(st);
 }
 
+size_t http_stream_write_buf(struct http_request *r, const struct buf *out)
+{
+    if (!out->torn)
+        return http_stream_write(r, out->data, out->len);
+    if (r->connection)
+        connection_cut(r->connection);
+    return 0;
+}
+
 void http_stream_on_writable(struct http_request *r, size_t low_water,
                              void (*on_writable)(void *data), void *data)
 {

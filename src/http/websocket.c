@@ -459,6 +459,14 @@ size_t websocket_send(struct websocket *ws, bool is_text, const void *data, size
     return queued(ws);
 }
 
+size_t websocket_send_buf(struct websocket *ws, bool is_text, const struct buf *out)
+{
+    if (!out->torn)
+        return websocket_send(ws, is_text, out->data, out->len);
+    lose(ws);
+    return queued(ws);
+}
+
 /* The caller has let go, or is told: what is queued is sent, then the goodbye. */
 static void leave(struct websocket *ws, unsigned code, const char *reason)
 {

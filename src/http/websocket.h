@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 struct http_request;
 struct websocket;
 
@@ -37,6 +39,8 @@ struct websocket *websocket_accept(struct http_request *r, const char *protocol,
  * for each message.  A client that would have more than LIMIT_HTTP_STREAM queued is cut (on_close
  * follows). */
 size_t websocket_send(struct websocket *ws, bool is_text, const void *data, size_t len);
+/* The same with what is in a buffer; with a torn one the connection is lost. */
+size_t websocket_send_buf(struct websocket *ws, bool is_text, const struct buf *out);
 /* Says goodbye, after what is queued, with this code and reason (at most 123 bytes, or NULL);
  * on_close does not follow, the handle is gone. */
 void websocket_close(struct websocket *ws, unsigned code, const char *reason);

@@ -139,8 +139,11 @@ char *store_column_text(sqlite3_stmt *st, int at, bool *failed)
     const char *text = (const char *)sqlite3_column_text(st, at);
     char *copy;
 
-    if (text == NULL)
+    if (text == NULL) {
+        /* SQLite copies what it has not ended with NUL, and may find no memory for that. */
+        *failed |= sqlite3_column_type(st, at) != SQLITE_NULL;
         return NULL;
+    }
     copy = strdup(text);
     if (copy == NULL)
         *failed = true;
