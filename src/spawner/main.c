@@ -218,6 +218,9 @@ int main(int argc, char **argv)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    /* Whoever started us may ignore it, and then nobody's children wait to be reaped: a number that
+     * was a child's would be somebody else's. */
+    signal(SIGCHLD, SIG_DFL);
     umask(022); /* the operator's may hide the stage from those who shall live on it */
     if (prepare(&spawner, &e) == 0) {
         serve(&spawner);
