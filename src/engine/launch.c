@@ -71,6 +71,22 @@ static int make_dirs(const char *path, struct err *e)
     return err_set(e, ERR_INVALID, 0, "the data directory's path is too long");
 }
 
+/* Whoever could put something there would choose what root mounts. */
+static int check_owner(const char *data, struct err *e)
+{
+    _cleanup_fd_ int fd = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "open %s", data);
+    if (st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return 0;
+    return err_set(e, ERR_INVALID, 0,
+                   "%.150s must belong to root, and nobody else may write there (chown root, chmod "
+                   "go-w; but look first at what is in it)",
+                   data);
+}
+
 /* What the spawner and the operator put below the data directory, closed to everybody else.  (The
  * database is the server's own: server/serve.c.) */
 static int make_stores(const char *data, struct err *e)
@@ -98,7 +114,7 @@ static int lock_dir(const char *dir, int polls, struct err *e)
     _cleanup_fd_ int fd = -1;
 
     snprintf(path, sizeof path, "%s/lock", dir);
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(e, ERR_INTERNAL, errno, "open %s", path);
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -271,7 +287,7 @@ int launch_start(const struct settings *s, const struct launch_paths *paths, boo
     if (s->data[0] != '/' || strlen(s->data) >= SPAWN_PATH - 32)
         return err_set(e, ERR_INVALID, 0, "DATA must be an absolute path of less than %d bytes",
                        SPAWN_PATH - 32);
-    if (make_dirs(s->data, e) < 0)
+    if (make_dirs(s->data, e) < 0 || check_owner(s->data, e) < 0)
         return -1;
     snprintf(config.data, sizeof config.data, "%s", s->data);
     ret->lock = beside ? lock_beside(s->data, config.data, e) : lock_dir(s->data, LOCK_POLLS, e);
