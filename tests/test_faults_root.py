@@ -7,8 +7,8 @@ import pytest
 from client import wait_until
 from faults import fitting, scenarios
 from faults import session_scenarios as sessions
-from faults.walk import DIE, FAIL, RIGHT, Row, Walk
-from session_client import session
+from faults.walk import DIE, FAIL, RIGHT, Row, Walk, loops
+from session_client import Session, session
 
 LOCKING = (1, 14, 80, 95, 112, 117, 119, 126, 135, 141, 157, 257, 292, 302, 317, 436, 444, 445,
            446)  # the calls of a warm run before its code starts, by number (x86-64)
@@ -65,6 +65,23 @@ def test_a_failed_step_is_not_told_as_a_workspace_that_is_gone(walk):
             answer = one.get("/files/f")
         assert answer.status in (500, 503) and "delete" not in answer.text, answer.text
         assert one.read("f") == b"kept"
+    client.close()
+
+
+def test_a_session_whose_closing_failed_wakes_and_can_be_deleted(walk):
+    """What the closing left in its place kept it from being opened, until the next start."""
+    client = walk.client()
+    one = Session(client, size="1M")
+    one.write("f", b"kept")
+    for _ in range(2):
+        with walk.page.failing("spawner child", call="chdir", error=errno.EIO):
+            client.post({}, path=one.path + "/sleep")
+            wait_until(lambda: walk.page.hit.call == "chdir", 5, "a fault")
+        wait_until(lambda: one.get("/files/f").status == 200, 10, "it wakes")
+    with walk.page.failing("spawner child", call="chdir", error=errno.EIO):
+        client.post({}, path=one.path + "/sleep")
+    assert one.delete() == 204
+    wait_until(lambda: not loops(walk.data), 10, "no loop device is left")
     client.close()
 
 

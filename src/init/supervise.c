@@ -110,7 +110,7 @@ static _Noreturn void run_cold(const struct job_state *job, struct vectors *v, i
     if (r == 0)
         tell_not_started(v->argv[0], -lookup_execute(v->argv, v->envp));
     snprintf(text, sizeof text, "E%s: %s", step, strerror(-r));
-    send(JOB_FD, text, strlen(text), MSG_NOSIGNAL);
+    send(r == -EBADF ? start->job_peer : JOB_FD, text, strlen(text), MSG_NOSIGNAL);
     _exit(127);
 }
 

@@ -53,6 +53,8 @@ int pidfd_open_namespace(int pidfd, const char *kind, struct err *e)
     int fd;
 
     snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kind);
+    if (pid <= 0)
+        return err_set(e, ERR_CLOSED, ESRCH, "the sandbox has ended, or cannot be looked at");
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, ERR_CLOSED, errno, "open a namespace of a sandbox (%s)", kind);

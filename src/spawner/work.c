@@ -47,9 +47,17 @@ void work_fail(struct spawn_reply *reply, int error, const char *text)
     reply->text[len] = '\0';
 }
 
+int work_errno(const struct err *e)
+{
+    if (e->errnum == 0 || (e->errnum == ENOENT && e->code != ERR_NOT_FOUND) ||
+        (e->errnum == EEXIST && e->code != ERR_EXISTS))
+        return EIO;
+    return e->errnum;
+}
+
 static void fail_with(struct spawn_reply *reply, const struct err *e)
 {
-    work_fail(reply, e->errnum != 0 ? e->errnum : EIO, e->text);
+    work_fail(reply, work_errno(e), e->text);
 }
 
 /* -- when the worker has reported -------------------------------------------------------------- */
@@ -177,7 +185,7 @@ static int begin(struct spawner *s, enum lane lane)
                 fd_close(&s->nests[first->reply.nest].target); /* the worker has its own copy */
             return 0;
         }
-        r.error = e.errnum != 0 ? e.errnum : EIO;
+        r.error = work_errno(&e);
         memcpy(r.text, e.text, sizeof r.text);
         if (take_result(s, first, &r) && reply_to_first(s, lane) < 0)
             return -1;

@@ -24,6 +24,10 @@ int work_done(struct spawner *s, enum lane lane);
 
 /* An order, and with it its reply. */
 struct work work_for(const struct spawner *s, uint32_t op, uint32_t nest, uint64_t number);
+/* The errno that the server is told of a failure.  By ENOENT and EEXIST it knows a workspace that
+ * is gone or there already, and acts on it; a step that failed for another reason may have the
+ * same. */
+int work_errno(const struct err *e);
 /* Makes it a reply to what has failed.  A text that is too long loses its end, and no half of a
  * character is left. */
 void work_fail(struct spawn_reply *reply, int error, const char *text);

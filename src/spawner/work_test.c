@@ -317,6 +317,17 @@ static void only_a_warm_nest_brings_a_list_and_only_as_a_plain_file(void **state
     close(self);
 }
 
+static void only_what_is_gone_is_told_as_gone(void **state)
+{
+    assert_int_equal(work_errno(&(struct err){.code = ERR_NOT_FOUND, .errnum = ENOENT}), ENOENT);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_INTERNAL, .errnum = ENOENT}), EIO);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_CLOSED, .errnum = ENOENT}), EIO);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_EXISTS, .errnum = EEXIST}), EEXIST);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_INTERNAL, .errnum = EEXIST}), EIO);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_INTERNAL, .errnum = EMFILE}), EMFILE);
+    assert_int_equal(work_errno(&(struct err){.code = ERR_INTERNAL}), EIO);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -335,6 +346,7 @@ int main(void)
         TEST(a_text_is_cut_between_characters),
         TEST(what_makes_no_sense_now_is_the_end),
         TEST(only_a_warm_nest_brings_a_list_and_only_as_a_plain_file),
+        TEST(only_what_is_gone_is_told_as_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@
 #include "spawner/layer.h"
 #include "spawner/loop.h"
 #include "spawner/policy.h"
+#include "spawner/work.h"
 #include "spawner/workspace.h"
 #include "spawner/workspace_orders.h"
 #include "spawner/world.h"
@@ -144,16 +145,6 @@ static void enter_group(const struct spawner *s, enum lane lane)
     }
 }
 
-/* The errno that the server is told.  By ENOENT and EEXIST it knows a workspace that is gone or
- * there already, and acts on it; a step that failed for another reason may have the same number. */
-static int told_errno(const struct err *e)
-{
-    if (e->errnum == 0 || (e->errnum == ENOENT && e->code != ERR_NOT_FOUND) ||
-        (e->errnum == EEXIST && e->code != ERR_EXISTS))
-        return EIO;
-    return e->errnum;
-}
-
 static _Noreturn void become_worker(const struct spawner *s, enum lane lane, const struct work *w,
                                     int result)
 {
@@ -168,7 +159,7 @@ static _Noreturn void become_worker(const struct spawner *s, enum lane lane, con
     else if (perform(s, w, &r, &e) == 0)
         e = (struct err){0};
     if (e.code != 0) {
-        r.error = told_errno(&e);
+        r.error = work_errno(&e);
         memcpy(r.text, e.text, sizeof r.text);
     }
     _exit(write(result, &r, sizeof r) == sizeof r ? 0 : 1);

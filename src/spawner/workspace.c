@@ -140,6 +140,8 @@ int workspace_open(const struct spawn_config *c, uint64_t number, uint64_t bytes
     if (stat(path, &st) < 0)
         return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, errno,
                        "workspace %" PRIu64, number);
+    /* Nobody has it open: what is still there is of a closing that failed. */
+    workspace_unmount(number);
     if (mkdir(dir, 0755) < 0)
         return err_set(e, ERR_INTERNAL, errno, "mkdir %s", dir);
     if (mount_image(path, dir, e) == 0 && set_quota(dir, bytes, e) == 0 && make_root(dir, e) == 0 &&
@@ -309,6 +311,7 @@ int workspace_remove(const struct spawn_config *c, uint64_t number, struct err *
     _cleanup_fd_ int fd = -1;
 
     path_of(c, number, path);
+    workspace_unmount(number); /* of a closing that failed: nobody has it open */
     fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
         return err_set(e, ERR_UNAVAILABLE, errno == EWOULDBLOCK ? EBUSY : errno,

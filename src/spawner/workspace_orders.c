@@ -122,7 +122,8 @@ bool workspace_needs_undo(const struct spawner *s, const struct work *w,
     case SPAWN_WORKSPACE_MAKE:
     case SPAWN_WORKSPACE_OPEN:
         return r->lost != 0 && !workspace_is_open(s, w->reply.layer);
-    case SPAWN_WORKSPACE_CLOSE:
+    case SPAWN_WORKSPACE_CLOSE: /* not even unmounted, perhaps */
+        return r->error != 0;
     case SPAWN_WORKSPACE_COPY:
         return r->lost != 0;
     default:
@@ -189,6 +190,6 @@ int workspace_attach(struct spawner *s, const struct spawn_request *req, int fd)
 
     work.reply.slot = req->slot;
     if (tree < 0)
-        work_fail(&work.reply, e.errnum != 0 ? e.errnum : EIO, e.text);
+        work_fail(&work.reply, work_errno(&e), e.text);
     return fd_send(s->server, &work.reply, sizeof work.reply, &tree, tree >= 0, NULL);
 }

@@ -79,5 +79,5 @@ PLANS = {
     "sweep": Plan(lambda: scenarios.Start(killed=True), roles=("spawner",)),
     "hung-spawner": Plan(scenarios.HungSpawner, roles=("spawner",), actions=(HANG,)),
     "hello-killed": Plan(scenarios.Hello, actions=(DIE,)),
-    "hello-hung": Plan(scenarios.Hello, actions=(HANG,), roles=IN_A_RUN[1:]),
+    "hello-hung": Plan(lambda: scenarios.Hello(timeout=5), actions=(HANG,), roles=IN_A_RUN[1:]),
 }

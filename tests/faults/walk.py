@@ -27,7 +27,7 @@ from client import together, wait_until
 from faults import fitting
 from instrument import page as instrument
 from instrument.page import DIE, FAIL, HANG, SHORT, Page, build
-from server import HOST_NETS, Server, state_directory
+from server import Server, state_directory
 
 RIGHT, REFUSED, ENDED = "right", "refused", "ended"
 HEAL_SECONDS = 15  # until hello is answered again, restart of the server included
@@ -130,8 +130,6 @@ class Walk:
         """SIGTERM, and nothing is left."""
         try:
             self.page.disarm()
-            # Those of long ago may have their numbers in use again, by somebody else.
-            self.server.nets = {host.namespace(one.pid, "net") for one in self.server.tree()} - HOST_NETS
             self.server.stop()
             self.assert_nothing_left()
         finally:
@@ -142,7 +140,6 @@ class Walk:
         self.server.all_gone()
         left = [line for line in host.mounts() if str(self.data) in line]
         left += [group for group in self.server.groups if os.path.isdir(group)]
-        left += self.server.nets & host.namespaces_in_use("net")
         left += loops(self.data) + host.network_traces(self.data)
         assert not left, f"left over: {left}"
 
@@ -164,7 +161,7 @@ class Walk:
         self.heal()
         for _ in range(2):
             together([self.heal] * SLOTS)
-        if self.scenario:
+        if self.scenario and self.scenario.is_session:
             self.scenario.prepare(self)
             self.scenario.finish(self)
         self.base = self.settled(lambda now, last: now == last)
