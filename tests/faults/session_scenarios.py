@@ -122,10 +122,11 @@ def grow(_, client, path):
 def copies(_, client, path):
     """A snapshot, a change, and back to the snapshot."""
     kept = must(client.post({}, path=path + "/snapshots", timeout=TIMEOUT), 201)["id"]
+    later = unique_name("l")
     try:
-        must(client.request("PUT", path + "/files/later", data=b"later", timeout=TIMEOUT), 200, 201)
+        must(client.request("PUT", f"{path}/files/{later}", data=b"later", timeout=TIMEOUT), 200, 201)
         must(client.post({"snapshot": kept}, path=path + "/restore", timeout=TIMEOUT), 200)
-        must(client.get(path + "/files/later", timeout=TIMEOUT), 404)
+        must(client.get(f"{path}/files/{later}", timeout=TIMEOUT), 404)
     finally:
         with contextlib.suppress(requests.ConnectionError):
             must(client.request("DELETE", f"/v1/snapshots/{kept}", timeout=TIMEOUT), 204)
