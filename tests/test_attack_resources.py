@@ -11,6 +11,7 @@ from server import HelloWatch, held, settle
 from slowness import stretched
 
 MB = 1 << 20
+PERIOD_MS = 100  # in which a quota of CPU time may be used up at once
 SLACK = stretched(0.5)  # seconds
 
 # Every way to hold memory: the limit of 64 MB must stop each, with or without an error inside.
@@ -110,6 +111,7 @@ def test_swap_is_no_way_round_the_memory_limit(client):
     assert answer["success"] is False and "memory" in answer["limits_hit"]
 
 
+BOMB_SECONDS = int(stretched(1))  # enough to reach the limit
 BOMBS = {
     "fork": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
     "fork in a shell": "import os, time; os.system('b() { b | b & }; b'); time.sleep(60)",
@@ -126,8 +128,8 @@ BOMBS = {
 def test_a_bomb_is_contained_ended_in_time_and_named(server, way, record_property):
     """R51"""
     with HelloWatch(server) as watch:
-        answer = server.client().run(BOMBS[way], timeout=1, limits={"cpu": 1})
-    assert answer["usage"]["wall_ms"] < 1000 + SLACK * 1000
+        answer = server.client().run(BOMBS[way], timeout=BOMB_SECONDS, limits={"cpu": 1})
+    assert answer["usage"]["wall_ms"] < (BOMB_SECONDS + SLACK) * 1000
     if way != "fork and die":
         assert answer["timed_out"] and "processes" in answer["limits_hit"], answer["limits_hit"]
     watch.check(record_property)
@@ -135,12 +137,12 @@ def test_a_bomb_is_contained_ended_in_time_and_named(server, way, record_propert
 
 def test_the_process_limit_counts_threads_and_is_the_runs_own(server):
     """R51: two runs at their limit do not take from each other."""
-    code = attack("""
+    code = attack(f"""
         import threading
         made = 0
         try:
             for _ in range(100):
-                threading.Thread(target=time.sleep, args=(0.5,), daemon=True).start()
+                threading.Thread(target=time.sleep, args=({stretched(0.5)},), daemon=True).start()
                 made += 1
         except RuntimeError:
             pass
@@ -169,7 +171,8 @@ def test_cpu_time_is_limited_for_all_processes_together(client):
         while time.monotonic() < end:
             pass
         """, limits={"cpu": 0.5}, timeout=10)
-    assert answer["usage"]["cpu_ms"] < 1000
+    usage = answer["usage"]
+    assert usage["cpu_ms"] < usage["wall_ms"] * 0.5 + PERIOD_MS, usage
 
 
 def test_the_workspace_is_empty_and_whole_again_for_the_next_run(client):
