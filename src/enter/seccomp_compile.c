@@ -255,7 +255,18 @@ static void add_common(scmp_filter_ctx ctx, enum list list)
     add_mknod(ctx);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_prctls);
     add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 0, seccomp_personalities);
-    /* A program may lock itself in further, but not be supervised by another (R73). */
+    /* What a kernel without seccomp answers: programs then go on without. */
+    check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
+                           SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)),
+          "PR_SET_SECCOMP");
+}
+
+/* Only a zygote may load filters, and gives nobody a supervisor (R73).  Nobody else, because what
+ * the kernel translates a filter into is in no memory limit and comes out of one pool for the
+ * machine (net.core.bpf_jit_limit): a run that filled it would keep every other from being locked
+ * in. */
+static void add_filters(scmp_filter_ctx ctx)
+{
     check(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 2, SCMP_A0(SCMP_CMP_LE, 1),
                            SCMP_A1(SCMP_CMP_MASKED_EQ, SECCOMP_NEW_LISTENER, 0)),
           "seccomp");
@@ -281,8 +292,10 @@ static scmp_filter_ctx make_list(enum list list)
     } else {
         check(seccomp_rule_add(ctx, refused, SCMP_SYS(chroot), 0), "chroot");
     }
-    if (list == LIST_ZYGOTE)
+    if (list == LIST_ZYGOTE) {
         add_values(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0, seccomp_zygote_prctls);
+        add_filters(ctx);
+    }
     return ctx;
 }
 
@@ -300,6 +313,7 @@ static scmp_filter_ctx make_difference(void)
     check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
                            SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_PARENT, CLONE_PARENT)),
           "clone");
+    check(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(seccomp), 0), "seccomp");
     return ctx;
 }
 

@@ -251,7 +251,6 @@ static void nobody_can_supervise_or_be_supervised(void **state)
                      ENOSYS);
     assert_int_equal(ASK(SYS_ptrace, 0), EPERM);
     assert_int_equal(ASK(SYS_pidfd_getfd, -1, 0, 0), EPERM);
-    assert_int_equal(ASK(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, 0), EFAULT);
 }
 
 static void only_a_zygote_may_join_a_sandbox(void **state)
@@ -423,6 +422,15 @@ static void pages_cannot_be_merged_with_those_of_others(void **state)
     assert_int_equal(ASK(SYS_prctl, 67, 1, 0, 0, 0), ENOSYS);
 }
 
+/* Translated filters are in no memory limit, and their pool is the machine's. */
+static void only_a_zygote_may_load_filters(void **state)
+{
+    assert_int_equal(ASK(SYS_seccomp, 1, 0, 0), ENOSYS);
+    assert_int_equal(ASK_BUILD(SYS_seccomp, 1, 0, 0), ENOSYS);
+    assert_int_equal(ASK(SYS_prctl, PR_SET_SECCOMP, 2, 0), EINVAL);
+    assert_int_equal(ASK_ZYGOTE(SYS_seccomp, 1, 0, 0), EFAULT);
+}
+
 /* Block devices, consoles and loops have lower numbers than terminals. */
 static void only_terminals_and_a_list_can_be_controlled(void **state)
 {
@@ -460,6 +468,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(futexes_have_no_priority_inheritance),
         cmocka_unit_test(huge_pages_cannot_be_taken),
         cmocka_unit_test(pages_of_shared_files_cannot_be_watched),
+        cmocka_unit_test(only_a_zygote_may_load_filters),
         cmocka_unit_test(pages_cannot_be_merged_with_those_of_others),
         cmocka_unit_test(only_terminals_and_a_list_can_be_controlled),
     };
