@@ -1,6 +1,7 @@
 """Sequences of requests, made and judged by fuzz/live, on an ordinary build for a few seconds.
 
 The long form, against a server with AddressSanitizer: tools/dev fuzz live SECONDS."""
+import functools
 import json
 import pathlib
 import secrets
@@ -20,6 +21,7 @@ SECONDS = 8
 KEPT = sorted((ROOT / "fuzz" / "regressions" / "live").glob("*.json"))
 
 
+@functools.cache
 def document():
     """The description of the interface."""
     return yaml.safe_load((ROOT / "api" / "openapi.yaml").read_text(encoding="utf-8"))
