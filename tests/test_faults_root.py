@@ -106,5 +106,15 @@ def test_the_wait_for_a_child_that_neither_is_ready_nor_ends_is_bounded(walk):
     walk.heal()
 
 
+def test_files_that_could_not_be_collected_are_told(walk):
+    """The answer was a success without files, as if there were none."""
+    client = walk.client()
+    with walk.page.failing("init", call="syscall", number=217, error=errno.ENOMEM):
+        answer = client.post({"code": "open('made', 'w').write('x')"})
+    assert answer.status == 503 or "files" in answer["limits_hit"], answer.text
+    assert client.run("open('made', 'w').write('x')")["files"]["made"] == "eA=="
+    client.close()
+
+
 def test_a_fault_in_a_session_is_healed(walk):
     run_sample(walk, sessions.InSession("session", sessions.create), "spawner child", 23)

@@ -251,6 +251,18 @@ static void collect_name(struct collection *k, int dir, const char *prefix, cons
         collect_entry(k, dir, name, path, depth);
 }
 
+/* A directory whose names cannot be read.  The uppermost has no name to tell: when we end before
+ * the last frame, the server says that files are missing. */
+static void lose_dir(struct collection *k, const char *prefix)
+{
+    if (prefix[0] != '\0') {
+        skip(k, prefix, SKIP_UNREADABLE);
+        return;
+    }
+    control_flush(k->control);
+    _exit(1);
+}
+
 /* Takes over `dir`.  The depth is bounded, so the recursion is too.  Not readdir(3): its buffers
  * come from malloc, and what init has never touched costs page faults while a client waits. */
 static void collect_dir(struct collection *k, int dir, const char *prefix, unsigned depth)
@@ -266,6 +278,8 @@ static void collect_dir(struct collection *k, int dir, const char *prefix, unsig
             collect_name(k, dir, prefix, entry->d_name, depth);
         }
     }
+    if (n < 0)
+        lose_dir(k, prefix);
     close(dir);
 }
 
@@ -276,6 +290,8 @@ void files_send(struct files *f, struct control *c, const struct files_wanted *w
 
     if (dir >= 0)
         collect_dir(&k, dir, "", 1);
+    else
+        lose_dir(&k, "");
 }
 
 void files_send_hint(struct control *c)
