@@ -269,7 +269,8 @@ static int say(struct live *live, const struct session_file *what, const char *p
     r |= other != NULL ? buf_append(&m, other, strlen(other) + 1) : buf_append(&m, "", 1);
     if (r != 0) {
         fd_close(&fd);
-        return err_set(e, ERR_INVALID, 0, "the path is too long");
+        return m.torn ? err_set(e, ERR_UNAVAILABLE, 0, "out of memory")
+                      : err_set(e, ERR_INVALID, 0, "the path is too long");
     }
     return live_send(live, m.data, m.len, &fd, 1, e);
 }

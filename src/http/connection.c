@@ -123,6 +123,22 @@ static void on_ready(uv_poll_t *handle, int status, int events)
     connection_run(c);
 }
 
+static bool has_work(const struct connection *c)
+{
+    uint64_t wait_ms = 0;
+    return MHD_get_timeout64(c->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+}
+
+/* Whether the rest of a request will never come.  libmicrohttpd does not see it when the end came
+ * together with the last bytes: it polls edge-triggered and reads no further than these. */
+static bool is_abandoned(const struct connection *c)
+{
+    int pending = 0;
+    return c->client_gone && (c->phase == CONNECTION_HEAD || c->phase == CONNECTION_BODY) &&
+           !(c->request && c->request->suspended) && !has_work(c) &&
+           ioctl(c->fd, FIONREAD, &pending) == 0 && pending == 0;
+}
+
 static void on_watch(uv_poll_t *handle, int status, int events)
 {
     struct connection *c = handle->data;
@@ -132,7 +148,7 @@ static void on_watch(uv_poll_t *handle, int status, int events)
      * a client that only closed its sending half still gets the answer. */
     bool is_streaming =
         c->request && c->request->handed && !c->request->answered && !upload_is_open(c->request);
-    if (is_streaming || (c->request && c->request->suspended))
+    if (is_streaming || (c->request && c->request->suspended) || is_abandoned(c))
         connection_close(c);
 }
 
@@ -264,12 +280,6 @@ void connection_cut(struct connection *c)
     connection_wake(c);
 }
 
-static bool has_work(const struct connection *c)
-{
-    uint64_t wait_ms = 0;
-    return MHD_get_timeout64(c->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
-}
-
 void connection_run(struct connection *c)
 {
     bool more = true;
@@ -277,7 +287,7 @@ void connection_run(struct connection *c)
         MHD_run(c->daemon);
         more = !c->is_closed && has_work(c);
     }
-    if (c->is_closed || c->is_cut)
+    if (c->is_closed || c->is_cut || (!more && is_abandoned(c)))
         connection_close(c);
     else if (more)
         connection_wake(c);

@@ -7,9 +7,9 @@
 #include "http/server.h"
 #include "http/websocket.h"
 
-/* Each connection takes its socket and libmicrohttpd's epoll descriptor, and half of all
+/* Each connection takes its socket, libmicrohttpd's epoll and event descriptors, and half of all
  * descriptors are for others. */
-#define DESCRIPTORS_PER_CONNECTION 2
+#define DESCRIPTORS_PER_CONNECTION 3
 #define SHARE_OF_DESCRIPTORS       2
 
 static size_t socket_limit(void)

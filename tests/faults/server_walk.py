@@ -1,0 +1,269 @@
+"""Walks faults of the server itself through whole requests: see docs/reliability.md, "Faults".
+
+Each scenario is a request, or a few, with what a right answer is.  It is run once to count the
+server's external calls, and then once for each of them with that one made to fail.  A fault may cost
+the request it hits: an honest error (5xx with a JSON body, or a connection that ends before the
+answer is complete).  It may not cost anything else: no wrong answer, no hang, no descriptor, no byte
+of memory, no other request, and not the server."""
+import collections
+import errno
+import shutil
+import subprocess
+import time
+
+import host
+from faults.server_scenarios import SCENARIOS, World
+from faults.talk import Honest, Hung
+from instrument import page as pages
+from server import Server, state_directory
+
+SETTLE_SECONDS = 15
+IO_ERRORS = {
+    "open": (errno.EMFILE, errno.EIO), "open64": (errno.EMFILE, errno.EIO),
+    "openat": (errno.EMFILE,), "openat64": (errno.EMFILE,),
+    "read": (errno.EIO, errno.EINTR), "pread64": (errno.EIO,), "write": (errno.ENOSPC, errno.EINTR),
+    "pwrite64": (errno.ENOSPC,), "send": (errno.ECONNRESET, errno.EINTR),
+    "recv": (errno.ECONNRESET, errno.EINTR), "recvfrom": (errno.ECONNRESET,),
+    "sendmsg": (errno.ENOBUFS, errno.EINTR, errno.EAGAIN),
+    "recvmsg": (errno.ENOMEM, errno.EINTR, errno.EAGAIN), "writev": (errno.EPIPE, errno.EINTR),
+    "accept4": (errno.EMFILE, errno.ECONNABORTED, errno.EINTR, errno.ENOMEM),
+    "socketpair": (errno.EMFILE,), "pipe2": (errno.EMFILE,), "epoll_create1": (errno.EMFILE,),
+    "epoll_ctl": (errno.ENOMEM,), "epoll_wait": (errno.EINTR,), "memfd_create": (errno.EMFILE,),
+    "sqlite3_step": (10, 13, 7), "sqlite3_exec": (10, 13, 7), "sqlite3_prepare_v3": (7,),
+    "uv_poll_init": (errno.ENOMEM,),
+    "fcntl64": (errno.EMFILE,), "getrandom": (errno.ENOSYS,),
+}
+# Calls that have no way to fail where the server makes them, and why.
+CANNOT_FAIL = {
+    "clock_gettime": "the clocks are always there", "time": "the same",
+    "uv_timer_init": "only sets fields", "uv_timer_start": "fails for closing handles only",
+    "uv_idle_start": "only sets fields", "uv_queue_work": "fails without a function only",
+    "uv_poll_start": "only sets fields; what the kernel refuses later ends the process",
+    "sqlite3_bind_double": "a number in a place that exists", "sqlite3_bind_int": "the same",
+    "sqlite3_bind_int64": "the same", "sqlite3_bind_null": "the same",
+    "sqlite3_bind_text": "static text in a place that exists, nothing is copied",
+    "fstat": "an open descriptor", "fstat64": "the same", "lseek": "the same", "lseek64": "the same",
+}
+# libmicrohttpd polls edge-triggered and takes a short answer for an empty socket, as epoll(7) lets it.
+NEVER_SHORT = {"recv", "send"}
+# jansson takes the reference also when it fails; a call that is not made does not.
+TAKES_REFERENCE = {"json_object_set_new", "json_array_append_new"}
+# Calls that cannot fail at these places, by function; the fault shows what would follow.
+IMPOSSIBLE = {
+    ("epoll_ctl", "MHD_cleanup_connections"): "EPOLL_CTL_DEL of a socket that is in the set",
+    ("epoll_ctl", "internal_suspend_connection_"): "the same",
+}
+
+
+OUTCOMES = ("right", "honest", "ended by rule", "impossible", "not reached")
+COLUMNS = ("scenario", "calls", *OUTCOMES, "bugs")
+
+
+class Walk:
+    """One instrumented server and what was found on it.
+
+    data: a state directory that has the private copy of the system, or None for a new one."""
+
+    def __init__(self, data=None, **settings):
+        self.dist = pages.build()
+        self.own = data is None
+        self.data = data or state_directory("faults")
+        self.settings = {"POOL_MIN": "2", "POOL_MAX": "2", "DISK_RESERVE": "0", **settings}
+        self.page = None
+        self.server = None
+        self.world = None
+        self.findings = collections.Counter()
+        self.tally = collections.Counter()
+        self.table = []
+        self.places = {}
+        self.growth = 0  # blocks that a run of the scenario leaves by design: ended programs are listed
+
+    # -- life
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+        if self.own:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def start(self):
+        """A new server on the same data."""
+        path = self.data.parent / (self.data.name + ".page")
+        path.unlink(missing_ok=True)
+        self.page = pages.Page(path)
+        self.server = Server(self.data, {**self.settings, "DUNLIN_INSTRUMENT": self.page.path},
+                             dist=self.dist)
+        try:
+            self.server.start()
+            self.world = World(self.server)
+        except BaseException:
+            self.server.abandon()
+            raise
+
+    def end(self):
+        """Ends the server, and what it has left."""
+        try:
+            self.page.disarm()
+            if self.server.popen.poll() is None:
+                self.world.finish()
+                self.server.stop()
+            self.server.assert_nothing_left()
+        finally:
+            self.server.abandon()
+            self.page.close()
+
+    # -- one fault
+
+    def figures(self):
+        """What must be the same after a fault as before: descriptors, blocks of memory."""
+        return host.descriptor_count(self.server.pid), self.page.heap[0]
+
+    def settled(self, wanted=None, seconds=SETTLE_SECONDS):
+        """Waits until the figures stay the same for a while, and with `wanted` until they are no more
+        than those; the last figures."""
+        last, since = None, 0.0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = self.figures()
+            if wanted is not None and now[0] <= wanted[0] and now[1] <= wanted[1]:
+                return now
+            if now != last:
+                last, since = now, time.monotonic()
+            elif wanted is None and time.monotonic() - since > 0.6:
+                return now
+            time.sleep(0.01)
+        return last
+
+    def count(self, scenario):
+        """How often the server makes each call in a run of the scenario that nothing disturbs, and
+        the figures afterwards."""
+        for _ in range(3):
+            self.world.clean(scenario(self.world))
+        earlier = figures = self.settled()
+        before = self.page.calls("server")
+        left = scenario(self.world)
+        after = self.page.calls("server")
+        self.world.clean(left)
+        figures = tuple(map(max, figures, self.settled()))
+        self.growth = figures[1] - earlier[1]
+        return {call: n - before.get(call, 0) for call, n in after.items()
+                if n > before.get(call, 0)}, figures
+
+    def inject(self, name, scenario, figures, **plan):
+        """One fault.  Returns the figures to compare the next with."""
+        hits = self.page.hits
+        self.page.arm("server", **plan)
+        verify, outcome, wrong = None, "right", None
+        try:
+            verify = scenario(self.world)
+        except Honest:
+            outcome = "honest"
+        except (Hung, AssertionError, ValueError, KeyError, TypeError) as error:
+            outcome, wrong = "wrong", f"{type(error).__name__}: {str(error)[:160]}"
+        self.page.disarm()
+        if self.page.hits == hits:
+            outcome = "not reached"
+        self.tally[outcome] += 1
+        where = self.where() if self.page.hits != hits else ""
+        about = (name, plan["call"], plan.get("error", 0), plan.get("action", pages.FAIL), where)
+        if wrong:
+            self.found(about, wrong)
+        return self.look_after(about, scenario, figures, verify)
+
+    def where(self):
+        """Which line the last fault was in."""
+        hit = self.page.hit
+        if hit.offset not in self.places:
+            self.places[hit.offset] = pages.place(self.dist, hit)
+        return self.places[hit.offset]
+
+    def look_after(self, about, scenario, figures, verify):
+        """After a fault: the server is there, what it acknowledged too, and nothing else."""
+        try:
+            if self.dead(about):
+                return self.settled()
+            self.world.clean(verify)
+            self.again(scenario)
+        except (Honest, Hung, AssertionError, ValueError, KeyError, TypeError) as error:
+            if self.dead(about):
+                return self.settled()
+            self.found(about, f"afterwards: {type(error).__name__}: {str(error)[:160]}")
+            self.restart()
+            return self.settled()
+        allowed = (figures[0], figures[1] + 2 * self.growth)
+        now = self.settled(allowed)
+        if self.dead(about):
+            return self.settled()
+        if now[0] > allowed[0] or (now[1] > allowed[1] and about[1] not in TAKES_REFERENCE):
+            self.found(about, f"left over: {now[0] - figures[0]} descriptors, "
+                              f"{now[1] - figures[1]} blocks")
+            return now
+        return tuple(map(max, figures, now))
+
+    def again(self, scenario):
+        """The scenario as it is without faults; work under way may make it wait its turn."""
+        for attempt in range(3):
+            try:
+                self.world.clean(scenario(self.world))
+                return
+            except Honest:
+                if attempt == 2:
+                    raise
+                time.sleep(0.5)
+
+    def dead(self, about):
+        """Whether the server has ended; then it is started anew."""
+        try:
+            self.server.popen.wait(0.01 if self.server.health() is not None else 3)
+        except subprocess.TimeoutExpired:
+            return False
+        code, log = self.server.popen.returncode, self.server.log_text()
+        if code == 1 and "spawner.gone" in log:
+            self.tally["ended by rule"] += 1
+        else:
+            self.found(about, f"the server ended with {code}: {log.strip()[-160:]}")
+        self.restart()
+        return True
+
+    def restart(self):
+        """Another server, whatever became of this one."""
+        if self.server.popen.poll() is None:
+            self.server.abandon()
+        else:
+            self.server.all_gone(10)  # the spawner sees the server's end, and cleans up
+            self.server.assert_nothing_left()
+            self.server.abandon()
+        self.page.close()
+        self.start()
+
+    def found(self, about, what):
+        """A bug."""
+        if (about[1], about[4].split(" ")[0]) in IMPOSSIBLE:
+            self.tally["impossible"] += 1
+            return
+        self.findings[(*about, what)] += 1
+        print("BUG", *about, "--", what, flush=True)
+
+    # -- many
+
+    def walk(self, name, calls=None, every=1, limit=None):
+        """All faults of a scenario; every: only each so many-th; limit: of one call, at most."""
+        scenario = SCENARIOS[name]
+        before, bugs = self.tally.copy(), sum(self.findings.values())
+        seen, figures = self.count(scenario)
+        for call, n in sorted(seen.items()):
+            if call in CANNOT_FAIL or (calls and call not in calls):
+                continue
+            for error in IO_ERRORS.get(call, (0,)):
+                for nth in range(1, min(n, limit or n) + 1, every):
+                    figures = self.inject(name, scenario, figures, call=call, nth=nth, error=error)
+            if pages.KINDS[call] == "READS" and call not in NEVER_SHORT:
+                for nth in range(1, min(n, limit or n) + 1, every):
+                    figures = self.inject(name, scenario, figures, call=call, nth=nth,
+                                          action=pages.SHORT)
+        told = self.tally - before
+        self.table.append((name, sum(seen.values()), *(told[kind] for kind in OUTCOMES),
+                           sum(self.findings.values()) - bugs))
