@@ -1,0 +1,22 @@
+"""A fault walk over the server's own calls, in short: memory that is not there, in the middle of a
+request.  The whole of it: tests/faults/run-server."""
+import os
+
+import pytest
+
+from faults.server_walk import Walk
+
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes"),
+              pytest.mark.deadline(400)]
+MEMORY = ("malloc", "calloc", "realloc", "strdup", "json_loadb", "json_pack")
+
+
+def test_an_allocation_that_fails_costs_its_request_and_nothing_else(spare_directory):
+    """Right or 503, never half an answer, no block of memory left, and the server goes on; without
+    the memory for a question to the spawner it ends by rule, with a word, and heals."""
+    with Walk(spare_directory) as walk:
+        for name in ("health", "plain", "stream"):
+            walk.walk(name, MEMORY)
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] > 20 and walk.tally["right"] > 20, walk.tally
+        assert walk.tally["ended by rule"] <= 12, walk.tally
