@@ -136,6 +136,13 @@ def test_memory_is_admitted_so_that_the_machine_is_never_promised_more_than_it_h
     assert too_much.seconds < 2
 
 
+def test_a_server_that_keeps_no_sandboxes_is_healthy_before_its_first_run(make_server):
+    """/health was 503 until somebody had run something."""
+    one = make_server(POOL_MIN=0)
+    assert one.health() == 200
+    assert one.client().run("print(1)")["stdout"] == "1\n"
+
+
 @pytest.mark.deadline(90)
 def test_a_thousand_requests_at_once_are_all_answered(server):
     async def one(i):

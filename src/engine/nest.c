@@ -60,6 +60,7 @@ struct nest *nest_create_built_in(struct engine *en)
     pool_init(&nest->pools[SPAWN_COLD], nest, SPAWN_COLD, cold_min, c->pool_max);
     pool_init(&nest->pools[SPAWN_WARM], nest, SPAWN_WARM, c->pool_min, c->pool_max);
     nest->pools[SPAWN_WARM].enabled = c->warm;
+    nest->pools[c->warm ? SPAWN_WARM : SPAWN_COLD].is_proof = true;
     return nest;
 }
 

@@ -18,6 +18,7 @@
 #define RETRY_FIRST_US  10000
 #define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
 #define GIVE_UP_US      10000000 /* a run waits so long for a sandbox */
+#define READY_US        75000000 /* init itself waits 65 s for an interpreter that imports */
 
 void pool_init(struct pool *p, struct nest *nest, enum spawn_kind kind, uint32_t min, uint32_t max)
 {
@@ -30,6 +31,8 @@ void pool_refill(struct pool *p)
 {
     uint32_t want = p->target + p->nwaiting;
 
+    if (want == 0 && p->is_proof && !p->made)
+        want = 1;
     if (!p->enabled || clock_now_us() < p->retry_us)
         return;
     while (p->nready + p->nopening < want && p->nopening < OPENING_MAX) {
@@ -179,12 +182,34 @@ static void fail_first(struct pool *p, const char *why)
     t->ops->unserved(t, why);
 }
 
+static struct sandbox *find_silent(const struct pool *p, uint64_t now)
+{
+    for (struct sandbox *sb = p->opening; sb != NULL; sb = sb->next) {
+        if (sb->state == SANDBOX_BUILDING && now - sb->built_us > READY_US)
+            return sb;
+    }
+    return NULL;
+}
+
+/* One whose init stands still would keep its place among those under construction for ever. */
+static void give_up_silent(struct pool *p, uint64_t now)
+{
+    struct sandbox *sb;
+    struct err e;
+
+    while ((sb = find_silent(p, now)) != NULL) {
+        err_set(&e, ERR_UNAVAILABLE, 0, "a sandbox did not get ready in %d s", READY_US / 1000000);
+        sandbox_fail(sb, &e);
+    }
+}
+
 void pool_tick(struct pool *p)
 {
     uint64_t now = clock_now_us();
 
     follow_demand(p);
     shrink(p);
+    give_up_silent(p, now);
     while (p->waiting != NULL && now - p->waiting->waiting_since_us > GIVE_UP_US)
         fail_first(p, p->reason);
     pool_refill(p);

@@ -51,8 +51,9 @@ struct sandbox {
     uint32_t slot;
     int fds[CHANNELS];
     uv_poll_t polls[CHANNELS];
-    unsigned watched; /* polls that were begun, */
-    unsigned handles; /* and those that libuv still knows */
+    unsigned watched;  /* polls that were begun, */
+    unsigned handles;  /* and those that libuv still knows */
+    uint64_t built_us; /* since when it is BUILDING */
     struct reader reader;
     struct taker *taker;  /* while TAKEN */
     struct sandbox *next; /* in the pool's list of those that are made, or that are ready */
@@ -60,6 +61,9 @@ struct sandbox {
 
 /* Asks for one; pool_ready(), pool_failed() or pool_drop() follows.  NULL when out of memory. */
 struct sandbox *sandbox_open(struct pool *p);
+/* It ended, broke the protocol or is not heard from: whoever has it is told, else it is closed and
+ * its pool is told. */
+void sandbox_fail(struct sandbox *sb, const struct err *e);
 /* Ends it and frees it.  Safe from its own callbacks. */
 void sandbox_close(struct sandbox *sb);
 /* Starts to watch stdout and stderr for its run. */
@@ -76,6 +80,7 @@ struct pool {
     struct nest *nest;
     enum spawn_kind kind;
     bool enabled;            /* sandboxes are made */
+    bool is_proof;           /* the first is made whatever the floor: health tells from it */
     struct sandbox *opening; /* under construction */
     struct sandbox *ready;   /* the last one that became ready comes first: it is still in caches */
     struct taker *waiting, **waiting_tail; /* without a sandbox, in order */

@@ -19,7 +19,7 @@ struct sandbox *sandbox_open(struct pool *p)
 {
     struct sandbox *sb = calloc(1, sizeof *sb);
 
-    *sb = (struct sandbox){.pool = p, .state = SANDBOX_BUILDING};
+    *sb = (struct sandbox){.pool = p, .state = SANDBOX_BUILDING, .built_us = clock_now_us()};
     opening[nopening++] = sb;
     return sb;
 }
@@ -32,6 +32,12 @@ void sandbox_close(struct sandbox *sb)
             opening[i] = opening[--nopening];
     }
     free(sb);
+}
+
+void sandbox_fail(struct sandbox *sb, const struct err *e)
+{
+    pool_failed(sb->pool, sb, e);
+    sandbox_close(sb);
 }
 
 static void begin(struct taker *run, struct sandbox *sb)
@@ -76,8 +82,7 @@ static void become_failed(struct sandbox *sb)
 {
     const struct err e = {.text = "no luck"};
 
-    pool_failed(pool(), sb, &e);
-    sandbox_close(sb);
+    sandbox_fail(sb, &e);
 }
 
 static int setup(void **state)
@@ -239,6 +244,22 @@ static void a_run_does_not_wait_for_ever(void **state)
     assert_int_equal(pool()->nwaiting, 1);
 }
 
+static void a_sandbox_that_does_not_get_ready_is_given_up(void **state)
+{
+    pool_tick(pool()); /* three */
+    opening[0]->built_us -= 80000000;
+    opening[1]->state = SANDBOX_OPENING; /* for the spawner to answer */
+    opening[1]->built_us -= 80000000;
+    opening[2]->built_us -= 70000000; /* its interpreter may still import */
+    pool_tick(pool());
+    assert_int_equal(nclosed, 1);
+    assert_int_equal(pool()->nopening, 2);
+    assert_string_equal(pool()->reason, "a sandbox did not get ready in 75 s");
+    pool()->retry_us = 0;
+    pool_tick(pool());
+    assert_int_equal(pool()->nopening, 3);
+}
+
 static void demand_raises_the_target_up_to_its_ceiling(void **state)
 {
     for (int i = 0; i < 50; i++) {
@@ -333,6 +354,22 @@ static void a_pool_without_a_floor_starts_at_the_first_run(void **state)
     assert_int_equal(nopening, 0);
 }
 
+static void one_is_made_for_health_to_tell_from_without_a_floor(void **state)
+{
+    pool_init(pool(), &nest, SPAWN_WARM, 0, 1);
+    pool()->is_proof = true;
+    pool_tick(pool());
+    assert_int_equal(nopening, 1);
+    become_failed(opening[0]);
+    pool()->retry_us = 0;
+    pool_tick(pool());
+    assert_int_equal(nopening, 1);
+    become_ready(pop_opening());
+    assert_true(pool()->made);
+    pool_tick(pool());
+    assert_int_equal(pool()->nready + pool()->nopening, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -346,12 +383,14 @@ int main(void)
         TEST(after_a_failure_nothing_is_tried_for_a_while),
         TEST(the_pause_grows_and_has_an_end),
         TEST(a_run_does_not_wait_for_ever),
+        TEST(a_sandbox_that_does_not_get_ready_is_given_up),
         TEST(demand_raises_the_target_up_to_its_ceiling),
         TEST(what_is_taken_is_replaced_when_its_run_has_ended),
         TEST(a_closed_pool_is_empty_and_stays_so),
         TEST(a_drained_pool_keeps_only_what_is_not_answered_yet),
         TEST(runs_go_to_another_pool_in_order_and_wait_no_longer),
         TEST(a_pool_without_a_floor_starts_at_the_first_run),
+        TEST(one_is_made_for_health_to_tell_from_without_a_floor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

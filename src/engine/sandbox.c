@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "engine/internal.h"
 
@@ -50,7 +51,7 @@ void sandbox_close(struct sandbox *sb)
         free(sb);
 }
 
-static void fail(struct sandbox *sb, const struct err *e)
+void sandbox_fail(struct sandbox *sb, const struct err *e)
 {
     struct pool *pool = sb->pool;
 
@@ -97,7 +98,7 @@ static void read_control(struct sandbox *sb)
     else
         reader_feed(&sb->reader, en->input, (size_t)n, &e);
     if (e.code != ERR_NONE)
-        fail(sb, &e);
+        sandbox_fail(sb, &e);
     else if (sb->state == SANDBOX_BUILDING && sb->reader.phase == READER_READY)
         on_ready(sb);
     else if (sb->state == SANDBOX_TAKEN)
@@ -164,17 +165,18 @@ static void on_opened(void *data, const struct spawn_reply *reply, int *fds)
 
     if (reply->error != 0) {
         err_set(&e, ERR_UNAVAILABLE, reply->error, "the spawner could not open a sandbox");
-        fail(sb, &e);
+        sandbox_fail(sb, &e);
         return;
     }
     sb->slot = reply->slot;
     sb->state = SANDBOX_BUILDING;
+    sb->built_us = clock_now_us();
     for (int i = 0; i < CHANNELS; i++)
         sb->fds[i] = fds[i];
     if (!sb->pool->enabled)
         drop(sb);
     else if (watch(sb, &e) < 0)
-        fail(sb, &e);
+        sandbox_fail(sb, &e);
 }
 
 struct sandbox *sandbox_open(struct pool *p)
