@@ -118,3 +118,19 @@ def test_files_that_could_not_be_collected_are_told(walk):
 
 def test_a_fault_in_a_session_is_healed(walk):
     run_sample(walk, sessions.InSession("session", sessions.create), "spawner child", 23)
+
+
+@pytest.mark.deadline(90)
+def test_the_service_outlives_a_moment_without_memory_for_messages(walk):
+    """One ENOBUFS ended the server and everything in it.  When it stays so, it ends and says why."""
+    hello, before = scenarios.Hello(), walk.server.spawner.pid
+    for nth in range(1, 7):
+        hits = walk.page.hits
+        with walk.page.failing("spawner", nth=nth, call="sendmsg", error=errno.ENOBUFS):
+            wait_until(lambda n=hits: hello.run(walk) and walk.page.hits > n, 20, "a fault")
+        walk.heal()
+    assert walk.server.spawner.pid == before
+    with walk.page.failing("spawner", call="sendmsg", error=errno.ENOBUFS, repeat=True):
+        wait_until(lambda: walk.server.popen.poll() is not None, 20, "the end")
+    assert walk.said_why() and "cannot be answered" in walk.server.log_text()
+    walk.restart()

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "spawner/attach.h"
@@ -20,10 +22,27 @@
 #include "spawner/work.h"
 #include "spawner/workspace_orders.h"
 
-/* Sends the reply.  -1 when the server is gone. */
+#define SEND_TRIES    50 /* while the kernel has no memory for a message; then the service ends */
+#define SEND_PAUSE_US 2000
+
+/* Sends the reply.  -1 when the server is gone, or cannot be told what it would wait for without an
+ * end: then the connection ends too, which the next look at it tells whoever does not ask here. */
 static int answer(struct spawner *s, const struct spawn_reply *reply, const int *fds, size_t nfds)
 {
-    return fd_send(s->server, reply, sizeof *reply, fds, nfds, NULL);
+    struct err e = {0};
+    int r;
+
+    for (int i = 0; i < SEND_TRIES; i++) {
+        r = fd_send(s->server, reply, sizeof *reply, fds, nfds, &e);
+        if (r == 0)
+            return 0;
+        if (e.errnum != ENOBUFS && e.errnum != ENOMEM)
+            break;
+        usleep(SEND_PAUSE_US);
+    }
+    spawner_say("the server cannot be answered: %s", e.text);
+    shutdown(s->server, SHUT_RDWR);
+    return -1;
 }
 
 int ops_answer(struct spawner *s, const struct spawn_reply *reply)

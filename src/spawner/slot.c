@@ -363,6 +363,17 @@ static void end_lingerers(struct spawner *s, struct slot *slot)
     slot->overdue_us = now + DRAIN_US;
 }
 
+/* Once a second, and not at all about what heals within one: it is tried every few milliseconds. */
+static void say_overdue(struct slot *slot, uint32_t number, const struct err *e)
+{
+    uint64_t now = clock_now_us();
+
+    if (now < slot->overdue_us)
+        return;
+    spawner_say("slot %u: %s", number, e->text);
+    slot->overdue_us = now + DRAIN_US;
+}
+
 void slot_drain(struct spawner *s)
 {
     for (uint32_t i = 0; i < s->nslots && s->ndraining > 0; i++) {
@@ -376,7 +387,7 @@ void slot_drain(struct spawner *s)
             continue;
         }
         if (make_as_new(s, slot, &e) < 0) {
-            spawner_say("slot %u: %s", i, e.text);
+            say_overdue(slot, i, &e);
             continue; /* stays draining: tried again, never used half-made */
         }
         s->ndraining--;

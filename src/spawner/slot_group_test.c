@@ -138,6 +138,24 @@ static void a_group_that_could_not_be_made_anew_is_tried_again(void **state)
     assert_int_equal(slot_at(0)->state, SLOT_FREE);
 }
 
+static void a_group_that_cannot_be_made_anew_is_said_once_a_second(void **state)
+{
+    test_groups[0].processes = 1;
+    lend();
+    test_groups[0].processes = 0;
+    test_said = 0;
+    for (int i = 0; i < 20; i++) {
+        if (i == 10)
+            slot_at(0)->overdue_us = clock_now_us();
+        test_renew_fails = true;
+        slot_drain(&test_spawner);
+        assert_int_equal(slot_at(0)->state, SLOT_DRAINING);
+        assert_int_equal(test_said, i >= 10);
+    }
+    slot_drain(&test_spawner);
+    assert_int_equal(slot_at(0)->state, SLOT_FREE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -149,6 +167,7 @@ int main(void)
         TEST(a_nest_takes_its_own_group_before_one_that_any_may_have),
         TEST(who_lingers_in_a_group_is_ended),
         TEST(a_group_that_could_not_be_made_anew_is_tried_again),
+        TEST(a_group_that_cannot_be_made_anew_is_said_once_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ struct slot {
     uint32_t network;               /* and the most that this one may have */
     int pidfd;                      /* of the sandbox's init, -1 if none */
     struct cgroup group;
-    uint64_t overdue_us; /* draining: when whoever is still in the group is ended */
+    uint64_t overdue_us; /* draining: when whoever is still in the group is ended or it is said */
     uint32_t next_free;  /* queue of free slots: the longest unused is taken first */
 };
 

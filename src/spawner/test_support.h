@@ -17,6 +17,7 @@
 #include "spawner/test_processes.h"
 
 static bool test_watch_fails; /* the next time */
+static int test_said;         /* lines that would be in the log */
 static struct spawner test_spawner;
 static int test_server, test_nest; /* the other ends */
 
@@ -37,6 +38,7 @@ void spawner_unwatch(struct spawner *s, int fd)
 
 void spawner_say(const char *format, ...)
 {
+    test_said++;
 }
 
 static inline void test_spawner_init(uint32_t slots)
