@@ -8,11 +8,16 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/test_support.h"
+#include "spawner/pidfd.h"
+
+#define TICK_US 50
+#define LOOKS   5000
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
@@ -142,6 +147,26 @@ static void what_has_ended_may_be_anybody_and_what_is_no_process_is_nobody(void 
     end_nest(&one);
 }
 
+static void tick(int signum)
+{
+}
+
+/* linger's clock ticks meanwhile; on a busy machine a tick is often pending when a call begins. */
+static void a_clock_that_ticks_makes_nobody_look_dead(void **state)
+{
+    const struct timeval short_time = {.tv_usec = TICK_US};
+    struct nest one = start_nest();
+    int found = 0;
+
+    sigaction(SIGALRM, &(const struct sigaction){.sa_handler = tick}, NULL);
+    setitimer(ITIMER_REAL, &(const struct itimerval){short_time, short_time}, NULL);
+    for (int i = 0; i < LOOKS; i++)
+        found += pidfd_is_alive(one.sandbox) && descent_is_sandbox(one.sandbox, one.pidfd);
+    setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
+    assert_int_equal(found, LOOKS);
+    end_nest(&one);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, skip_without_root)
@@ -150,6 +175,7 @@ int main(void)
         TEST(the_nest_and_what_runs_beside_it_are_no_sandboxes),
         TEST(nor_is_the_spawner_or_anybody_on_the_host),
         TEST(what_has_ended_may_be_anybody_and_what_is_no_process_is_nobody),
+        TEST(a_clock_that_ticks_makes_nobody_look_dead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

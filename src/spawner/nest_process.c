@@ -215,9 +215,10 @@ static void plan_start(struct nest_process *nest)
 void nest_process_died(struct spawner *s, uint32_t n)
 {
     struct nest_process *nest = &s->nests[n];
+    int status = 0;
 
     if (nest->pid > 0)
-        waitpid(nest->pid, NULL, 0);
+        waitpid(nest->pid, &status, 0);
     if (nest->sock >= 0)
         spawner_unwatch(s, nest->sock);
     linger_begin();
@@ -229,7 +230,9 @@ void nest_process_died(struct spawner *s, uint32_t n)
     nest->pid = 0;
     if (is_started_again(nest)) {
         plan_start(nest);
-        spawner_say("nest %u died; starting it again", n);
+        spawner_say("nest %u died (%s %d); starting it again", n,
+                    WIFSIGNALED(status) ? "signal" : "status",
+                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
     slot_nest_died(s, n);
     for (; nest->pings > 0; nest->pings--)

@@ -42,8 +42,13 @@ pid_t pidfd_pid(int pidfd)
 int pidfd_is_alive(int pidfd)
 {
     struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+    int n;
 
-    return poll(&fd, 1, 0) == 0;
+    /* A pending signal, as linger's, interrupts even a poll that does not wait. */
+    do {
+        n = poll(&fd, 1, 0);
+    } while (n < 0 && errno == EINTR);
+    return n == 0;
 }
 
 int pidfd_open_namespace(int pidfd, const char *kind, struct err *e)
