@@ -1,4 +1,5 @@
 """What the tests see of a server from outside, as root: processes, mounts, groups, namespaces."""
+import contextlib
 import glob
 import os
 import pathlib
@@ -106,14 +107,19 @@ def namespace(pid, kind):
         return None
 
 
-def namespaces_in_use(kind):
-    """The namespaces of this kind that any process of the machine is in."""
-    return {namespace(one.pid, kind) for one in processes()} - {None}
-
-
 def descriptor_count(pid):
     """How many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def descriptors(pid):
+    """What the descriptors of a process are open on, as /proc says it; empty when it is gone."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
 
 
 def resident_kb(pid):
@@ -184,12 +190,41 @@ def files_below(directory):
     return found
 
 
+def instance(data):
+    """The number that the spawner names what belongs to this data directory by (FNV-1a)."""
+    number = 0xcbf29ce484222325
+    for byte in os.fsencode(data):
+        number = (number ^ byte) * 0x100000001b3 % 2**64
+    return number
+
+
+def session(pid):
+    """The number of a process's session; None if it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def members(data, sessions=()):
+    """The living processes in the cgroups of the instance with this data directory, and those of
+    the sessions with these numbers."""
+    word = f"dunlin-{instance(data):016x}"
+    found = []
+    for one in processes():
+        try:
+            groups = pathlib.Path(f"/proc/{one.pid}/cgroup").read_text()
+            if one.state not in "ZX" and (word in groups or session(one.pid) in sessions):
+                found.append(one)
+        except OSError:
+            pass  # it has ended
+    return found
+
+
 def network_traces(data):
     """What a network of the instance with this data directory leaves on the host: links, routes and
     the table of its filter."""
-    number = 0xcbf29ce484222325  # FNV-1a, as the spawner names instances
-    for byte in os.fsencode(data):
-        number = (number ^ byte) * 0x100000001b3 % 2**64
+    number = instance(data)
     words = (f"dunlin{number >> 40:06x}", f"metric {number % 2**32 | 2**31} ",
              f"dunlin_{number:016x}")
     found = []

@@ -27,8 +27,6 @@ MEMORY_ROOM = 4 << 30  # bytes that must be free there
 # In the environment of every server of the tests; must never be seen inside (R14).
 ENVIRONMENT_CANARY = "canary-5f0e2c71-of-the-server"
 
-HOST_NETS = {host.namespace("self", "net"), None}
-
 live_servers = []  # for the log in the report of a failed test
 
 
@@ -79,7 +77,7 @@ class Server:
         self.port = None
         self.seen = {}  # every process ever noticed, by key
         self.groups = set()  # the cgroup directories of these processes
-        self.nets = set()  # their network namespaces, without the machine's
+        self.sessions = set()  # the sessions (setsid) of server and spawner
 
     # -- life
 
@@ -166,7 +164,8 @@ class Server:
         found = host.tree(self.popen.pid)
         new = [one.pid for one in found if one.key not in self.seen]
         self.groups |= host.group_roots(new)
-        self.nets |= {host.namespace(pid, "net") for pid in new} - HOST_NETS
+        self.sessions |= {host.session(one.pid) for one in found
+                          if one.comm in ("dunlin", "dunlin-spawner")} - {None}
         self.seen.update((one.key, one) for one in found)
         return found
 
@@ -209,15 +208,17 @@ class Server:
         wait_until(lambda: not left(), seconds, f"all processes are dead; left: {left()}")
 
     def assert_nothing_left(self):
-        """No process, mount, cgroup, namespace of this stopped server remains on the machine."""
+        """No process, mount, cgroup, network of this stopped server remains on the machine.
+
+        Namespaces go with the last process in them; their numbers are used again at once, by
+        others on this machine."""
         self.all_gone()
-        word = str(self.data)
-        left = [line for line in host.mounts() if word in line or "dunlin" in line]
+        processes = host.members(self.data, self.sessions)
+        assert not processes, f"processes left: {processes}"
+        left = [line for line in host.mounts() if str(self.data) in line]
         assert not left, f"mounts left: {left}"
         groups = [group for group in self.groups if os.path.isdir(group)]
         assert not groups, f"cgroups left: {groups}"
-        nets = self.nets & host.namespaces_in_use("net")
-        assert not nets, f"network namespaces left: {nets}"
         networks = host.network_traces(self.data)
         assert not networks, f"networks left: {networks}"
 

@@ -91,7 +91,7 @@ def kill_both(server):
 def test_sigkill_of_server_spawner_or_both_under_load_leaves_nothing_and_no_wrong_answer(
         spare_directory):
     """R46"""
-    names, ipc, nets = host.shared_names(), host.ipc_objects(), set()
+    names, ipc = host.shared_names(), host.ipc_objects()
     files = None
     right = 0
     server = None
@@ -107,7 +107,6 @@ def test_sigkill_of_server_spawner_or_both_under_load_leaves_nothing_and_no_wron
                 # Whoever is left must notice and end: a server without its spawner is no use.
                 server.all_gone(DEATH_SECONDS) if turn % 3 != 1 else ended_or_recovered(server)
             right += load.right
-            nets |= server.nets
             server.abandon()
         server = Server(spare_directory).start()
         assert server.client().run("print('up')")["stdout"] == "up\n"
@@ -122,7 +121,7 @@ def test_sigkill_of_server_spawner_or_both_under_load_leaves_nothing_and_no_wron
     assert host.files_below(spare_directory) - files <= database_files(spare_directory)
     assert host.shared_names() <= names
     assert host.ipc_objects() <= ipc
-    assert not nets & host.namespaces_in_use("net")
+    assert not host.members(spare_directory)
 
 
 def database_files(directory):
@@ -234,3 +233,13 @@ def test_a_run_dies_with_the_server_even_if_it_ignores_everything(make_server):
         host.kill(server.http_process)
         server.all_gone(DEATH_SECONDS)
     server.abandon()
+
+
+def test_what_these_tests_call_left_is_found_by_its_groups_alone(server):
+    with held(server):
+        tree = {one.key for one in server.tree()}
+        found = {one.key for one in host.members(server.data, server.sessions)}
+        # Sandboxes that wait come and go meanwhile.
+        running = {one.key for one in server.tree()} & tree
+    assert running and running <= found
+    assert not host.members(server.data / "another")

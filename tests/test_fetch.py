@@ -55,7 +55,6 @@ def fetching(world, spare_directory):
             yield one.start()
             assert SECRET not in one.log_text() and STORE_TOKEN not in one.log_text()
             one.stop()
-            one.nets.discard(host.namespace("self", "net"))
             one.assert_nothing_left()
         finally:
             one.abandon()

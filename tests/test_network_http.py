@@ -47,7 +47,6 @@ def serve(world, spare_directory):
             yield start
             for one in made:
                 one.stop()
-                one.nets.discard(host.namespace("self", "net"))  # its host is no other than ours
                 one.assert_nothing_left()
         finally:
             for one in made:
