@@ -1,7 +1,9 @@
 """What the server logs: one JSON line per event, never the code or its output."""
 import json
 
+import host
 from client import wait_until
+from server import held
 
 SECRET = "secret-word-91d2"
 
@@ -58,3 +60,12 @@ def test_the_text_format_is_key_value(make_server):
     line = wait_until(lambda: [row for row in one.log_text().splitlines() if answer["id"] in row],
                       2, "the run is logged")[0]
     assert f"id={answer['id']}" in line and "language=python" in line
+
+
+def test_no_process_of_a_nest_has_the_log_open(server):
+    logs = {str(server.log), str(server.directory / "stdout")}
+    with held(server):
+        inside = [one for one in server.tree() if one.comm not in ("dunlin", "dunlin-spawner")]
+        assert len(inside) >= 4, inside  # builder, zygote, init, run
+        has_it = [(one.comm, fd) for one in inside for fd in host.descriptors(one.pid) if fd in logs]
+    assert not has_it

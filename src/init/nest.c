@@ -6,6 +6,7 @@
 #include "init/nest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
@@ -173,6 +174,19 @@ static int serve(struct nest *nest, int signals)
     }
 }
 
+/* What can go wrong from here on is told on sockets.  The log is the server's and the spawner's: no
+ * process of a nest, taken over or not, writes there, or does with its file or terminal what a
+ * descriptor allows. */
+static int leave_log(struct err *e)
+{
+    _cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+        dup2(null, STDERR_FILENO) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "nest: standard descriptors");
+    return 0;
+}
+
 /* checklist */
 int nest_main(struct nest *nest)
 {
@@ -188,7 +202,7 @@ int nest_main(struct nest *nest)
     if (e.code != 0 || mounts_enter_nest(&e) < 0 ||
         program_load(&nest->run, profiles[nest->kind], &e) < 0 ||
         program_load(&nest->zygote, PROGRAM_ZYGOTE, &e) < 0 ||
-        (signals = signal_descriptor(&e)) < 0 || own_as_zygote(&e) < 0) {
+        (signals = signal_descriptor(&e)) < 0 || own_as_zygote(&e) < 0 || leave_log(&e) < 0) {
         dprintf(STDERR_FILENO, "dunlin-init: %s\n", e.text);
         return 1;
     }
