@@ -175,7 +175,7 @@ static int dispatch(struct spawner *s, uint64_t data)
 
 static int next_timeout_ms(const struct spawner *s)
 {
-    uint64_t now = clock_now_us(), next = nest_process_next_start_us(s);
+    uint64_t now = clock_now_us(), next = nest_process_next_us(s);
 
     if (s->ndraining > 0)
         return DRAIN_PAUSE_MS;
@@ -199,7 +199,7 @@ static void serve(struct spawner *s)
         }
         if (s->ndraining > 0)
             slot_drain(s);
-        nest_process_start_due(s);
+        nest_process_keep(s);
     }
 }
 

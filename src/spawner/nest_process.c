@@ -38,6 +38,12 @@
 #define RETRY_DOUBLINGS 8
 #define STOP_TIMEOUT_MS 5000
 #define RESOLVER_TEXT   256
+/* A sandbox takes milliseconds to make; a builder whose share of the CPU is small, or whose memory
+ * is on its way back from the disk, must not be taken for one that is silent, for all of its runs
+ * end with it. */
+#define ANSWER_US 20000000
+#define LATE_US   2000000  /* we come later than this: the machine stood still, perhaps */
+#define AGAIN_US  10000000 /* then the nest has so long */
 /* Mount points of nests, layers and workspaces; workspaces in the making. */
 #define STAGES_TMPFS "mode=0700,size=64m,nr_inodes=16k"
 
@@ -136,6 +142,7 @@ int nest_process_start(struct spawner *s, uint32_t n, struct err *e)
 
     nest->started_us = clock_now_us();
     nest->retry_us = UINT64_MAX;
+    nest->answer_due_us = 0;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         nest_process_died(s, n);
         return err_set(e, ERR_INTERNAL, errno, "nest: socketpair");
@@ -185,6 +192,7 @@ void nest_process_read(struct spawner *s, uint32_t n)
 
     if (good && reply.op == NEST_PING && pidfd < 0 && nest->pings > 0) {
         nest->pings--;
+        nest->pong_due_us = clock_now_us() + ANSWER_US;
         ops_pong(s, n, reply.error);
         return;
     }
@@ -253,28 +261,80 @@ int nest_process_ping(struct spawner *s, uint32_t n)
 
     if (nest->pid == 0 || fd_send(nest->sock, &ping, sizeof ping, NULL, 0, NULL) < 0)
         return -1;
-    nest->pings++;
+    if (nest->pings++ == 0)
+        nest->pong_due_us = nest_process_await(nest);
     return 0;
 }
 
-uint64_t nest_process_next_start_us(const struct spawner *s)
+uint64_t nest_process_await(struct nest_process *nest)
+{
+    uint64_t due = clock_now_us() + ANSWER_US;
+
+    if (nest->answer_due_us == 0)
+        nest->answer_due_us = due;
+    return due;
+}
+
+static uint64_t next_us(const struct nest_process *nest)
+{
+    if (nest->pid == 0)
+        return nest->retry_us;
+    return nest->answer_due_us != 0 ? nest->answer_due_us : UINT64_MAX;
+}
+
+uint64_t nest_process_next_us(const struct spawner *s)
 {
     uint64_t next = UINT64_MAX;
 
     for (uint32_t n = 0; n < LIMIT_NESTS; n++) {
-        if (s->nests[n].pid == 0 && s->nests[n].retry_us < next)
-            next = s->nests[n].retry_us;
+        if (next_us(&s->nests[n]) < next)
+            next = next_us(&s->nests[n]);
     }
     return next;
 }
 
-void nest_process_start_due(struct spawner *s)
+/* When the first of the answers that the nest owes is due, UINT64_MAX: it owes none.  Of each, not
+ * of any: it may answer some and leave others for ever. */
+static uint64_t first_due_us(const struct spawner *s, uint32_t n)
+{
+    uint64_t due = s->nests[n].pings > 0 ? s->nests[n].pong_due_us : UINT64_MAX;
+
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        const struct slot *slot = &s->slots[i];
+
+        if (slot->state == SLOT_OPENING && slot->nest == n && slot->overdue_us < due)
+            due = slot->overdue_us;
+    }
+    return due;
+}
+
+/* Nobody else would: its slots would wait, and be lost to all nests. */
+static void end_if_silent(struct spawner *s, uint32_t n, uint64_t now)
+{
+    bool is_late = now - s->nests[n].answer_due_us > LATE_US;
+    uint64_t due = first_due_us(s, n);
+
+    if (due <= now && is_late)
+        due = now + AGAIN_US;
+    s->nests[n].answer_due_us = due > now && due != UINT64_MAX ? due : 0;
+    if (due > now)
+        return;
+    spawner_say("nest %u has not answered for %u s", n, (uint32_t)(ANSWER_US / 1000000));
+    nest_process_kill(s, n);
+    spawner_unwatch(s, s->nests[n].sock);
+}
+
+void nest_process_keep(struct spawner *s)
 {
     uint64_t now = clock_now_us();
     struct err e;
 
     for (uint32_t n = 0; n < LIMIT_NESTS; n++) {
-        if (s->nests[n].pid == 0 && s->nests[n].retry_us <= now && nest_process_start(s, n, &e) < 0)
+        if (next_us(&s->nests[n]) > now)
+            continue;
+        if (s->nests[n].pid != 0)
+            end_if_silent(s, n, now);
+        else if (nest_process_start(s, n, &e) < 0)
             spawner_say("%s", e.text);
     }
 }

@@ -37,11 +37,15 @@ bool nest_process_is_lost(const struct spawner *s, uint32_t n);
 /* Asks whether it and its zygote are alive; ops_pong() follows.  -1 if it cannot be asked. */
 int nest_process_ping(struct spawner *s, uint32_t n);
 
-/* When the next of the dead ones is to be started, UINT64_MAX: none is. */
-uint64_t nest_process_next_start_us(const struct spawner *s);
+/* Something was asked of it.  When it must have been answered. */
+uint64_t nest_process_await(struct nest_process *nest);
 
-/* Starts those whose time has come. */
-void nest_process_start_due(struct spawner *s);
+/* When nest_process_keep() has something to do again, UINT64_MAX: nothing until something else
+ * happens. */
+uint64_t nest_process_next_us(const struct spawner *s);
+
+/* Starts the dead ones whose time has come, and ends those that owe an answer for too long. */
+void nest_process_keep(struct spawner *s);
 
 /* Ends it and waits for that; nest_process_died() is the caller's. */
 void nest_process_stop(struct spawner *s, uint32_t n);

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/test_support.h"
 #include "spawner/slot.h"
 #include "spawner/test_support.h"
@@ -180,7 +181,7 @@ static void its_death_answers_every_ping_and_plans_the_next_start(void **state)
     assert_int_equal(test_spawner.nests[0].sock, -1);
     assert_int_equal(test_spawner.nests[0].pidfd, -1);
     assert_int_equal(test_spawner.nests[0].failures, 0);
-    assert_true(nest_process_next_start_us(&test_spawner) < UINT64_MAX);
+    assert_true(nest_process_next_us(&test_spawner) < UINT64_MAX);
     assert_false(nest_process_is_lost(&test_spawner, 0));
     assert_int_equal(nest_process_ping(&test_spawner, 0), -1);
 }
@@ -192,7 +193,65 @@ static void the_nest_of_a_build_is_not_started_again(void **state)
     nest_process_died(&test_spawner, 0);
     nest = 0; /* reaped */
     assert_true(nest_process_is_lost(&test_spawner, 0));
-    assert_true(nest_process_next_start_us(&test_spawner) == UINT64_MAX);
+    assert_true(nest_process_next_us(&test_spawner) == UINT64_MAX);
+}
+
+/* As if this had been asked for so long ago that its answer is overdue now. */
+static void pass_time(uint64_t since_us)
+{
+    uint64_t due = clock_now_us() - since_us;
+
+    for (uint32_t i = 0; i < test_spawner.nslots; i++)
+        test_spawner.slots[i].overdue_us = due;
+    test_spawner.nests[0].pong_due_us = test_spawner.nests[0].answer_due_us = due;
+    nest_process_keep(&test_spawner);
+}
+
+static void one_that_leaves_a_slot_without_an_answer_is_ended(void **state)
+{
+    struct nest_reply built = {.op = NEST_BUILD, .slot = open_slot(), .error = EIO};
+    uint64_t due = nest_process_next_us(&test_spawner);
+
+    open_slot();
+    nest_process_keep(&test_spawner);
+    assert_false(nest_was_killed());
+    assert_in_range(due, clock_now_us() + 10000000, clock_now_us() + 60000000);
+    say(&built, sizeof built, 0); /* one of two */
+    assert_int_equal(test_spawner.slots[0].state, SLOT_DEAD);
+    pass_time(1000);
+    assert_true(nest_was_killed());
+    assert_true(nest_process_next_us(&test_spawner) == UINT64_MAX);
+}
+
+static void one_that_leaves_a_ping_without_an_answer_is_ended(void **state)
+{
+    assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
+    assert_true(nest_process_next_us(&test_spawner) < UINT64_MAX);
+    pass_time(1000);
+    assert_true(nest_was_killed());
+}
+
+static void one_that_owes_nothing_may_be_silent(void **state)
+{
+    struct nest_reply pong = {.op = NEST_PING}, built = {.op = NEST_BUILD, .error = EIO};
+
+    built.slot = open_slot();
+    assert_int_equal(nest_process_ping(&test_spawner, 0), 0);
+    say(&built, sizeof built, 0);
+    say(&pong, sizeof pong, 0);
+    pass_time(1000);
+    assert_false(nest_was_killed());
+    assert_true(nest_process_next_us(&test_spawner) == UINT64_MAX);
+}
+
+static void after_a_standstill_it_has_time_to_answer(void **state)
+{
+    open_slot();
+    pass_time(60000000); /* the machine's, who else would have come so late */
+    assert_false(nest_was_killed());
+    assert_true(nest_process_next_us(&test_spawner) < UINT64_MAX);
+    pass_time(1000);
+    assert_true(nest_was_killed());
 }
 
 static void stopping_waits_for_its_death(void **state)
@@ -214,6 +273,10 @@ int main(void)
         TEST(a_nest_that_hangs_up_is_ended),
         TEST(its_death_answers_every_ping_and_plans_the_next_start),
         TEST(the_nest_of_a_build_is_not_started_again),
+        TEST(one_that_leaves_a_slot_without_an_answer_is_ended),
+        TEST(one_that_leaves_a_ping_without_an_answer_is_ended),
+        TEST(one_that_owes_nothing_may_be_silent),
+        TEST(after_a_standstill_it_has_time_to_answer),
         TEST(stopping_waits_for_its_death),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "spawner/attach.h"
+#include "spawner/nest_process.h"
 #include "wire/nest.h"
 
 #define DRAIN_US 1000000 /* the kernel takes milliseconds to end a sandbox */
@@ -180,7 +181,8 @@ static int make_channels(int *ours, int *theirs, struct err *e)
     return make_pipe(&ours[2], &theirs[2], e);
 }
 
-/* A message to a nest about a slot, with `fds` and then those of its group. */
+/* A message to a nest about a slot, with `fds` and then those of its group.  One that is being
+ * killed has hung up before its pidfd tells so; EAGAIN: there will be another. */
 static int send_to_nest(struct spawner *s, uint32_t nest, struct nest_request *req, int *fds,
                         size_t nfds, struct err *e)
 {
@@ -188,7 +190,11 @@ static int send_to_nest(struct spawner *s, uint32_t nest, struct nest_request *r
 
     req->groups = group->nprocs;
     memcpy(fds + nfds, group->procs, group->nprocs * sizeof(int));
-    return fd_send(s->nests[nest].sock, req, sizeof *req, fds, nfds + group->nprocs, e);
+    if (fd_send(s->nests[nest].sock, req, sizeof *req, fds, nfds + group->nprocs, e) == 0)
+        return 0;
+    if (e != NULL && e->errnum == EPIPE)
+        e->errnum = EAGAIN;
+    return -1;
 }
 
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
@@ -218,6 +224,7 @@ int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *r
         return err_prefix(e, "slot %u", number);
     }
     slot->state = SLOT_OPENING;
+    slot->overdue_us = nest_process_await(&s->nests[req->nest]);
     slot->nest = req->nest;
     slot->lent |= req->kind == SPAWN_WARM;
     slot->nest_kind = s->nests[req->nest].make.kind;

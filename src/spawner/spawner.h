@@ -31,7 +31,8 @@ struct slot {
     uint32_t network;               /* and the most that this one may have */
     int pidfd;                      /* of the sandbox's init, -1 if none */
     struct cgroup group;
-    uint64_t overdue_us; /* draining: when whoever is still in the group is ended or it is said */
+    uint64_t overdue_us; /* opening: when the nest must have answered; draining: when whoever is
+                            still in the group is ended or it is said */
     uint32_t next_free;  /* queue of free slots: the longest unused is taken first */
 };
 
@@ -50,7 +51,9 @@ struct nest_process {
     pid_t pid;              /* 0 while there is none */
     int pidfd;
     int sock;
-    uint32_t pings; /* asked of it and not answered yet */
+    uint32_t pings;         /* asked of it and not answered yet */
+    uint64_t pong_due_us;   /* when the first of them must be; means nothing while there is none */
+    uint64_t answer_due_us; /* when to look whether an answer is overdue, 0: it owes none */
     struct cgroup group;
     uint32_t failures; /* deaths soon after the start, in a row */
     uint64_t started_us;

@@ -116,9 +116,9 @@ static void a_nest_that_has_died_is_closed_at_once(void **state)
     open_nest(1, &run_nest);
     test_spawner.nests[1].pid = 0;
     nest_process_died(&test_spawner, 1);
-    assert_true(nest_process_next_start_us(&test_spawner) < UINT64_MAX);
+    assert_true(nest_process_next_us(&test_spawner) < UINT64_MAX);
     assert_int_equal(ask_nest(SPAWN_NEST_CLOSE, 1, NULL), 0);
-    assert_true(nest_process_next_start_us(&test_spawner) == UINT64_MAX);
+    assert_true(nest_process_next_us(&test_spawner) == UINT64_MAX);
     assert_int_equal(test_work.reply.op, SPAWN_NEST_CLOSE);
     succeed(0);
     heard();
@@ -165,7 +165,7 @@ static void a_nest_that_nobody_can_move_into_is_taken_down(void **state)
     succeed(0);
     assert_int_equal(heard().error, EAGAIN);
     assert_int_equal(test_spawner.nests[1].state, NEST_FREE);
-    assert_true(nest_process_next_start_us(&test_spawner) == UINT64_MAX);
+    assert_true(nest_process_next_us(&test_spawner) == UINT64_MAX);
 }
 
 static void a_close_that_fails_frees_the_nest_all_the_same(void **state)

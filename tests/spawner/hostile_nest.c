@@ -8,7 +8,8 @@
  *   /self     answers with its own
  *   /server   answers with the descriptor of a socket
  *   /linger   leaves behind a socket whose end takes an hour, unread
- *   /surplus  sends it along with others */
+ *   /surplus  sends it along with others
+ *   /silent   says nothing, and leaves what is asked where it is */
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -95,6 +96,8 @@ int main(int argc, char **argv)
     int fds[FD_PASS_MAX];
     size_t nfds;
 
+    while (argc > WORK_DIR_ARGV && strcmp(argv[WORK_DIR_ARGV], "/silent") == 0)
+        pause();
     while (argc > WORK_DIR_ARGV &&
            fd_recv(SPAWNER, &req, sizeof req, fds, FD_PASS_MAX, &nfds, NULL) == sizeof req) {
         for (size_t i = 0; i < nfds; i++)
