@@ -20,6 +20,7 @@
 #include "wire/nest.h"
 
 #define SIGNALS     64
+#define NICE_OF_0   20 /* as the system call tells it: 20 - nice (getpriority(2)) */
 #define CAP_HIGHEST 63 /* the kernel answers EINVAL above its own last one */
 
 /* R55.  Memory, processes and CPU are limited by groups; these bound what groups do not count. */
@@ -159,6 +160,15 @@ static long become(uint32_t uid)
     return r < 0 ? r : give_up_ids(uid);
 }
 
+/* Init keeps the spawner's priority, to be heard beside a fork bomb; a run has none (R17).  Where
+ * the operator has made all of it nicer that stays: nobody here may take it back. */
+static long drop_priority(void)
+{
+    long r = sys(SYS_getpriority, 0 /* PRIO_PROCESS */, 0);
+
+    return r <= NICE_OF_0 ? r : sys(SYS_setpriority, 0, 0, 0);
+}
+
 static long set_stdio(const struct confine *c)
 {
     for (int i = 0; i < 3; i++) {
@@ -179,6 +189,13 @@ static long close_others(int keep)
         return sys(SYS_close_range, 3, ~0u, 0);
     r = keep > 3 ? sys(SYS_close_range, 3, keep - 1, 0) : 0;
     return r < 0 ? r : sys(SYS_close_range, keep + 1, ~0u, 0);
+}
+
+/* A change of identity makes a process undumpable, and /proc/self unreadable to itself.  It stays
+ * so, and closed to others of its new identity, until no descriptor is left that is not its own. */
+static long be_dumpable(void)
+{
+    return sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 static long load_seccomp(const struct sock_filter *filter, uint16_t len)
@@ -205,14 +222,11 @@ int confine(const struct confine *c, const char **ret_step)
         STEP("default signals", reset_signals());
     STEP("empty signal mask", empty_signal_mask());
     STEP("umask", sys(SYS_umask, 022));
-    /* Init keeps the spawner's priority, to be heard beside a fork bomb; a run has none (R17). */
-    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
+    STEP("priority", drop_priority());
     STEP("personality", sys(SYS_personality, 0));
     STEP("resource limits", set_limits());
     STEP("working directory", sys(SYS_chdir, c->work_dir));
     STEP("identity", c->root ? become_root() : become(SANDBOX_UID_RUN));
-    /* A change of identity makes a process undumpable, and /proc/self unreadable to itself. */
-    STEP("dumpable", sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0));
     if (c->parent_death)
         STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     STEP("no new privileges", sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
@@ -221,6 +235,7 @@ int confine(const struct confine *c, const char **ret_step)
                                        : landlock_confine(c->work_dir, c->root));
     STEP("standard descriptors", set_stdio(c));
     STEP("close descriptors", close_others(c->keep_fd));
+    STEP("dumpable", be_dumpable());
     STEP("seccomp", load_seccomp(c->seccomp, c->seccomp_len));
     return 0;
 }
@@ -244,13 +259,13 @@ int confine_forked(const struct confine *c, const char **ret_step)
 {
     STEP("new session", sys(SYS_setsid));
     STEP("empty signal mask", empty_signal_mask());
-    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
+    STEP("priority", drop_priority());
     STEP("working directory", sys(SYS_chdir, c->work_dir));
     STEP("identity", give_up_ids(SANDBOX_UID_RUN));
-    STEP("dumpable", sys(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0));
     STEP("parent death signal", sys(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
     STEP("standard descriptors", set_stdio(c));
     STEP("close descriptors", close_others(c->keep_fd));
+    STEP("dumpable", be_dumpable());
     return 0;
 }
 
@@ -262,7 +277,7 @@ int confine_zygote(uint32_t uid, const struct sock_filter *seccomp, uint16_t sec
     STEP("default signals", reset_signals());
     STEP("empty signal mask", empty_signal_mask());
     STEP("umask", sys(SYS_umask, 022));
-    STEP("priority", sys(SYS_setpriority, 0 /* PRIO_PROCESS */, 0, 0));
+    STEP("priority", drop_priority());
     STEP("resource limits", set_limits());
     STEP("working directory", sys(SYS_chdir, "/"));
     STEP("identity", become(uid));

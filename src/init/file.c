@@ -297,6 +297,13 @@ static int keep_capabilities(uint32_t caps)
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
+/* As that of a run (confine.c): init's own is for nobody else, and nobody may be less nice than the
+ * operator has made it.  -1 may be an answer of getpriority(2), too. */
+static int drop_priority(void)
+{
+    return getpriority(PRIO_PROCESS, 0) >= 0 ? 0 : setpriority(PRIO_PROCESS, 0, 0);
+}
+
 /* checklist */
 static int prepare(const struct file_world *w, uint32_t caps)
 {
@@ -312,7 +319,7 @@ static int prepare(const struct file_world *w, uint32_t caps)
         return r;
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
-        setpriority(PRIO_PROCESS, 0, 0) < 0)
+        drop_priority() < 0)
         return -errno;
     umask(0); /* modes are those that are asked for */
     setsockopt(w->stream, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
