@@ -50,8 +50,11 @@ int ops_answer(struct spawner *s, const struct spawn_reply *reply)
     return answer(s, reply, NULL, 0);
 }
 
+/* A nest that is being killed has hung up before its pidfd tells so: there will be another. */
 static int errno_of(const struct err *e)
 {
+    if (e->errnum == EPIPE)
+        return EAGAIN;
     return e->errnum != 0 ? e->errnum : EIO;
 }
 

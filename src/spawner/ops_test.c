@@ -85,6 +85,14 @@ static void open_is_refused_while_there_is_no_nest(void **state)
     assert_int_equal(test_spawner.nslots, 0);
 }
 
+static void open_is_refused_as_for_a_dead_nest_while_it_is_being_killed(void **state)
+{
+    fd_close(&test_nest);
+    assert_int_equal(serve_op(SPAWN_OPEN, 0), 0);
+    assert_int_equal(heard(0).error, EAGAIN);
+    assert_int_equal(test_spawner.slots[0].state, SLOT_FREE);
+}
+
 static void open_is_refused_when_all_slots_are_in_use(void **state)
 {
     for (int i = 0; i < 4; i++) {
@@ -335,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(open_gives_a_slot_and_its_channels),
         TEST(open_is_refused_while_there_is_no_nest),
+        TEST(open_is_refused_as_for_a_dead_nest_while_it_is_being_killed),
         TEST(open_is_refused_when_all_slots_are_in_use),
         TEST(a_build_has_one_sandbox_at_a_time),
         TEST(a_join_lends_the_group_to_the_zygote),

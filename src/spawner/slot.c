@@ -181,8 +181,7 @@ static int make_channels(int *ours, int *theirs, struct err *e)
     return make_pipe(&ours[2], &theirs[2], e);
 }
 
-/* A message to a nest about a slot, with `fds` and then those of its group.  One that is being
- * killed has hung up before its pidfd tells so; EAGAIN: there will be another. */
+/* A message to a nest about a slot, with `fds` and then those of its group. */
 static int send_to_nest(struct spawner *s, uint32_t nest, struct nest_request *req, int *fds,
                         size_t nfds, struct err *e)
 {
@@ -190,11 +189,7 @@ static int send_to_nest(struct spawner *s, uint32_t nest, struct nest_request *r
 
     req->groups = group->nprocs;
     memcpy(fds + nfds, group->procs, group->nprocs * sizeof(int));
-    if (fd_send(s->nests[nest].sock, req, sizeof *req, fds, nfds + group->nprocs, e) == 0)
-        return 0;
-    if (e != NULL && e->errnum == EPIPE)
-        e->errnum = EAGAIN;
-    return -1;
+    return fd_send(s->nests[nest].sock, req, sizeof *req, fds, nfds + group->nprocs, e);
 }
 
 int slot_build(struct spawner *s, uint32_t number, const struct spawn_request *req, int *ret_fds,
