@@ -1,4 +1,5 @@
 """Fixtures: one server for the session, and a way to start others with settings of their own."""
+import os
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,16 @@ from server import Server, state_directory
 from slowness import stretched
 
 TEST_SECONDS = 60
+# A store with a copy of the system that was made earlier, as in the machine of tests/vm.
+MADE_STORE = os.environ.get("DUNLIN_TEST_STORE")
 
 
 @pytest.fixture(scope="session")
 def data_directory():
     """The state directory of the session's server; holds its private copy of the system."""
     directory = state_directory("data")
+    if MADE_STORE:
+        subprocess.run(["cp", "-al", MADE_STORE, directory / "store"], check=True)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
 

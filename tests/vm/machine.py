@@ -15,12 +15,12 @@ from debian import REPOSITORY, Unavailable, run
 PROGRAM = "qemu-system-x86_64"
 GUEST = pathlib.Path(__file__).parent / "guest"
 MEMORY_MB = 2048
-PROCESSORS = 1  # a second one would wait for the first on a busy host
+PROCESSORS = 2
 RESULTS_MB = 256
 # What the tests read of the repository.
-CODE = ("VERSION", "api", "build/dist", "build/src/spawner/spawner_cgroup_v2_test", "deploy", "environments", "pytest.ini", "runtime", "sdk",
-        "tests", "tools", "web")
-INITS = {"plain": "/vm/plain-init", "systemd": "/sbin/init"}
+CODE = ("VERSION", "api", "build/dist", "build/src/spawner/spawner_cgroup_v2_test", "deploy",
+        "environments", "pytest.ini", "runtime", "sdk", "tests", "tools", "web")
+INITS = {"plain": "/vm/plain-init", "systemd": "/sbin/init", "prepare": "/vm/prepare"}
 
 
 def is_code(member):
@@ -45,7 +45,7 @@ def add_text(archive, name, text):
 def write_code_disk(path, init, arguments, environment):
     """A tar archive that is unpacked into the root file system before anything runs there."""
     with tarfile.open(path, "w") as archive:
-        for name in CODE:
+        for name in CODE if init != "prepare" else ["runtime"]:
             archive.add(REPOSITORY / name, f"repo/{name}", filter=is_code)
         for script in GUEST.iterdir():
             if script.is_file():
@@ -69,7 +69,8 @@ def disk(name, path, *options):
 
 
 def command(kernel, root, directory, init):
-    """The command that runs it."""
+    """The command that runs it.  What it writes to its root goes, unless it is to prepare that."""
+    kept = "off" if init == "prepare" else "on"
     words = ["console=ttyS0", "loglevel=2", "panic=-1", "mitigations=off", f"vm.init={INITS[init]}"]
     if init == "systemd":
         words += ["systemd.unit=vm-suite.service", "systemd.show_status=false"]
@@ -80,7 +81,7 @@ def command(kernel, root, directory, init):
             "-initrd", str(kernel / "first-root.gz"), "-append", " ".join(words),
             "-object", "rng-random,id=rng,filename=/dev/urandom",
             "-device", "virtio-rng-pci,rng=rng",
-            *disk("root", root, "snapshot=on"), *disk("code", directory / "code", "readonly=on"),
+            *disk("root", root, f"snapshot={kept}"), *disk("code", directory / "code", "readonly=on"),
             *disk("results", directory / "results")]
 
 
@@ -102,14 +103,14 @@ def watch(popen, log):
             sys.stdout.flush()
 
 
-def boot(kernel, root, out, init, seconds, arguments, environment):
-    """Runs pytest with these arguments in a machine.  Everything it leaves lands in the directory
+def boot(kernel, root, out, init, seconds, arguments=(), environment=None):
+    """Runs pytest with these arguments in a machine, or prepares its root file system.  Everything it leaves lands in the directory
     `out`: console.log and, if it got so far, junit.xml, pytest.log, kernel.log and others.  Returns
     whether it ended by itself within `seconds`."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dunlin-vm-") as name:
         directory = pathlib.Path(name)
-        write_code_disk(directory / "code", init, arguments, environment)
+        write_code_disk(directory / "code", init, arguments, environment or {})
         with open(directory / "results", "wb") as file:
             file.truncate(RESULTS_MB << 20)
         with subprocess.Popen(command(kernel, root, directory, init), stdout=subprocess.PIPE,
