@@ -20,3 +20,12 @@ def test_an_allocation_that_fails_costs_its_request_and_nothing_else(spare_direc
         assert not walk.findings, walk.findings
         assert walk.tally["honest"] > 20 and walk.tally["right"] > 20, walk.tally
         assert walk.tally["ended by rule"] <= 12, walk.tally
+
+
+def test_a_connection_that_epoll_refuses_takes_its_upload_with_it(spare_directory):
+    """libmicrohttpd lets go of it without a word; what was left of the request was used when its call
+    on the session's files stood still for a minute, and ended the server."""
+    with Walk(spare_directory) as walk:
+        walk.walk("put_file", ("epoll_ctl",))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] > 0, walk.tally

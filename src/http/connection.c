@@ -85,6 +85,12 @@ static void on_notify(void *cls, struct MHD_Connection *mhd, void **context,
         c->mhd = mhd;
         return;
     }
+    /* Where the kernel refuses it epoll_ctl(2), libmicrohttpd lets go of the socket and tells
+     * nobody that the request is over: MHD_connection_epoll_update_(), 1.0.1. */
+    if (c->request) {
+        void *request = c->request;
+        request_complete(c, mhd, &request, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    }
     c->is_closed = true;
     c->mhd = NULL;
     if (c->open_handles > 0)

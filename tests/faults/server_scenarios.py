@@ -247,6 +247,8 @@ def session_stream(w):
     events = w.events(f"{w.session}/exec", {"command": "echo a; echo b"})
     if not events or events[-1][0] != "result":
         raise Honest("no result")
+    if "gap" in [name for name, _ in events]:
+        raise Honest("output was lost, and said so")
     assert events[-1][1]["exit_code"] == 0
     assert "".join(data["text"] for name, data in events if name == "stdout") == "a\nb\n"
 
