@@ -174,7 +174,9 @@ static bool keep_piece(void *data, const struct listener_piece *piece)
     size_t i = piece->stream == 1 ? 0 : 1;
     struct buf *text = &h->heard.text[i];
     size_t room = h->max - text->len;
-    h->outcome.truncated[i] |= piece->len > room || piece->lost > 0;
+    h->outcome.truncated[i] |= piece->len > room;
+    if (piece->lost > 0)
+        h->out_of_memory = true;
     if (buf_append(text, piece->bytes, piece->len < room ? piece->len : room) < 0)
         h->out_of_memory = true;
     return true;

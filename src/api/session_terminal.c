@@ -113,6 +113,8 @@ static void send_piece(struct terminal *t, const struct listener_piece *piece)
     size_t queued;
     if (piece->lost > 0)
         send_gap(t, piece->lost);
+    if (piece->len == 0)
+        return;
     if (t->is_terminal)
         queued = websocket_send(t->ws, false, piece->bytes, piece->len);
     else {

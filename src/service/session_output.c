@@ -153,6 +153,7 @@ void output_listen(struct session_output *o, struct output_reader *r, const uint
         if (r->offset[i] > o->stream[i].total)
             r->offset[i] = o->stream[i].total;
     }
+    r->output = o;
     r->at = o->first;
     r->pos = 0;
     r->next = o->readers;
@@ -166,6 +167,22 @@ void output_unlisten(struct session_output *o, struct output_reader *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
+}
+
+/* What has come since the last chunk, without memory for it. */
+static bool read_loss(struct output_reader *r, struct listener_piece *ret)
+{
+    for (int i = 0; i < 2; i++) {
+        uint64_t total = r->output->stream[i].total;
+
+        if (r->offset[i] < total) {
+            *ret = (struct listener_piece){
+                .stream = i + 1, .bytes = "", .offset = total, .lost = total - r->offset[i]};
+            r->offset[i] = total;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool output_read(struct output_reader *r, struct listener_piece *ret)
@@ -190,10 +207,10 @@ bool output_read(struct output_reader *r, struct listener_piece *ret)
             r->at = c->next;
             r->pos = 0;
         } else {
-            return false;
+            break;
         }
     }
-    return false;
+    return read_loss(r, ret);
 }
 
 uint64_t output_lag(const struct session_output *o, const struct output_reader *r)

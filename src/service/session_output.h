@@ -11,6 +11,7 @@ struct listener_piece;
 
 struct output_reader {
     struct output_reader *next;
+    const struct session_output *output;
     struct output_chunk *at; /* where it is; NULL: it waits for the next chunk */
     size_t pos;
     uint64_t offset[2]; /* of the next byte that it wants, in each stream */
@@ -31,7 +32,7 @@ struct session_output {
 void output_init(struct session_output *o, size_t keep);
 /* Readers must be gone. */
 void output_finish(struct session_output *o);
-/* Stream 0 or 1.  Without memory the bytes count as come and dropped. */
+/* Stream 0 or 1.  Without memory the bytes count as come and dropped: readers are told of them. */
 void output_append(struct session_output *o, int stream, const char *bytes, size_t len);
 /* Drops what is beyond `keep` of each stream, the oldest first, and nobody holds. */
 void output_trim(struct session_output *o, size_t keep);
@@ -42,7 +43,7 @@ uint64_t output_first(const struct session_output *o, int stream);
 /* From these offsets on (0: from the first that is held; UINT64_MAX: only what comes). */
 void output_listen(struct session_output *o, struct output_reader *r, const uint64_t offset[2]);
 void output_unlisten(struct session_output *o, struct output_reader *r);
-/* Whether there was a piece. */
+/* Whether there was a piece; it is empty if it only tells what was lost behind the last one. */
 bool output_read(struct output_reader *r, struct listener_piece *ret);
 /* Bytes that it has not read, dropped ones included. */
 uint64_t output_lag(const struct session_output *o, const struct output_reader *r);

@@ -132,6 +132,49 @@ static void a_slow_reader_loses_unless_it_holds(void **state)
     output_finish(&o);
 }
 
+/* The next malloc fails. */
+static bool out_of_memory;
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+    if (!out_of_memory)
+        return __real_malloc(size);
+    out_of_memory = false;
+    return NULL;
+}
+
+static void what_found_no_memory_is_told_as_lost(void **state)
+{
+    struct session_output o;
+    struct output_reader r = {.holds = true}, late = {0};
+    char text[256];
+
+    output_init(&o, 1000);
+    output_listen(&o, &r, (const uint64_t[2]){0, 0});
+    out_of_memory = true;
+    add(&o, 0, "all");
+    read_all(&r, text, sizeof text);
+    assert_string_equal(text, "1[3]: ");
+    assert_int_equal(output_lag(&o, &r), 0);
+    add(&o, 0, "more");
+    add(&o, 1, "err");
+    out_of_memory = true;
+    add(&o, 0, "tail");
+    read_all(&r, text, sizeof text);
+    assert_string_equal(text, "1:more 2:err 1[4]: ");
+    output_listen(&o, &late, (const uint64_t[2]){0, 0});
+    read_all(&late, text, sizeof text);
+    assert_string_equal(text, "1:more 2:err 1[4]: ");
+    add(&o, 1, "!");
+    read_all(&r, text, sizeof text);
+    assert_string_equal(text, "2:! ");
+    output_unlisten(&o, &late);
+    output_unlisten(&o, &r);
+    output_finish(&o);
+}
+
 /* Against a plain copy of everything, with readers that come and go. */
 static void random_readers_see_what_was_written(void **state)
 {
@@ -188,6 +231,7 @@ int main(void)
         cmocka_unit_test(it_is_read_from_any_point_that_is_there),
         cmocka_unit_test(a_chatty_stream_does_not_push_out_the_other),
         cmocka_unit_test(a_slow_reader_loses_unless_it_holds),
+        cmocka_unit_test(what_found_no_memory_is_told_as_lost),
         cmocka_unit_test(random_readers_see_what_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,7 +63,8 @@ struct listener_piece {
     const char *bytes; /* until the next call, or the caller returns to the loop */
     size_t len;
     uint64_t offset; /* of the first byte, in its stream */
-    uint64_t lost;   /* bytes between the last piece of this stream and this one */
+    uint64_t lost;   /* bytes between the last piece of this stream and this one; of who `holds`:
+                      * there was no memory for them */
 };
 /* The next piece, in the order in which both streams were written.  1; 0: nothing more at present;
  * -1: the process has ended and everything was read. */
