@@ -45,8 +45,10 @@ static uint32_t flags_of(const struct process_spec *spec)
     return flags;
 }
 
-static int too_long(struct err *e)
+static int refuse(const struct buf *b, struct err *e)
 {
+    if (b->torn)
+        return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     return err_set(e, ERR_INVALID, 0, "the arguments and the environment are too long");
 }
 
@@ -63,7 +65,7 @@ int process_exec_message(struct buf *b, uint32_t id, const struct process_spec *
     r |= add_strings(b, spec->argv, &exec.nargv);
     r |= add_strings(b, spec->env, &exec.nenv);
     if (r != 0)
-        return too_long(e);
+        return refuse(b, e);
     if (exec.nargv == 0)
         return err_set(e, ERR_INVALID, 0, "no program is named");
     memcpy(b->data + sizeof head, &exec, sizeof exec);
@@ -96,7 +98,7 @@ int process_run_message(struct buf *b, uint32_t id, const struct process_spec *s
     r |= add_strings(b, spec->argv + 2, &job.nargs);
     r |= add_strings(b, spec->env, &job.nenv);
     if (r != 0)
-        return too_long(e);
+        return refuse(b, e);
     memcpy(b->data + at, &job, sizeof job);
     return 0;
 }
