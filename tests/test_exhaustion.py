@@ -160,6 +160,32 @@ def test_a_full_disk_loses_nothing_and_is_healed_by_room(store, what):
         assert_nothing_left(one)
 
 
+def test_below_the_reserve_nothing_is_written_into_a_durable_session(store):
+    """What a sparse workspace takes and the disk has no room for would be lost when it is written out."""
+    with small_disk(store, 96) as data, serving(data, DISK_RESERVE=str(24 * MIB)) as server:
+        client = server.client()
+        made = client.post({"size": "2M"}, path="/v1/sessions")
+        memory = client.post({"ephemeral": True}, path="/v1/sessions")
+        assert made.status == memory.status == 201, made.text
+        place = f"/v1/sessions/{made['id']}"
+
+        def put(name, where=place):
+            return client.request("PUT", f"{where}/files/{name}", data=b"kept").status
+        assert put("first") in (200, 201, 204)
+        free = shutil.disk_usage(data).free
+        (data / "taken").write_bytes(b"\1" * (free - 20 * MIB))
+        assert put("second") == 507 and put("first") == 507
+        assert client.post({"path": "d"}, path=f"{place}/mkdir").status == 507
+        assert client.post({"from": "first", "to": "f"}, path=f"{place}/copy").status == 507
+        assert put("x", f"/v1/sessions/{memory['id']}") in (200, 201, 204), "it is not on the disk"
+        assert client.get(f"{place}/files/first").text == "kept"
+        assert client.post({"from": "first", "to": "f"}, path=f"{place}/move").status == 200
+        assert client.request("DELETE", f"{place}/files/f").status == 204, "who deletes makes room"
+        (data / "taken").unlink()
+        assert put("second") in (200, 201, 204)
+    assert_nothing_left(server)
+
+
 # -- descriptors, memory, processes
 
 

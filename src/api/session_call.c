@@ -2,6 +2,7 @@
  * handed on as they are: what they mean is decided inside the sandbox. */
 #include "api/session_call.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,10 +89,18 @@ static void on_entered(void *data, struct session *session, struct live *live, c
         c->events.on_ready(c->events.data);
 }
 
+static bool takes_room(uint32_t op)
+{
+    return op == FILE_WRITE || op == FILE_APPEND || op == FILE_PATCH || op == FILE_COPY ||
+           op == FILE_MKDIR || op == FILE_UNPACK;
+}
+
 struct session_call *session_call_start(struct session *session,
                                         const struct session_call_spec *spec,
                                         const struct session_call_events *events, struct err *e)
 {
+    if (takes_room(spec->what.op) && session_may_write(session, e) < 0)
+        return NULL;
     struct session_call *c = calloc(1, sizeof *c);
     if (c) {
         *c = (struct session_call){.events = *events, .what = spec->what};

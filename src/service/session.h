@@ -116,6 +116,10 @@ struct live *session_visit_live(const struct session_visit *v);
 /* The visit is over; before `done`: nobody waits for it any more.  After `done` with an error it is
  * over already. */
 void session_left(struct session_visit *v);
+/* Whether there is room for what a call would add to its files.  Workspaces are sparse: what a file
+ * system in one has taken is lost if the disk beneath it has no room when it is written out.
+ * ERR_LIMIT with ENOSPC: DISK_RESERVE. */
+int session_may_write(const struct session *session, struct err *e);
 /* An id for a process (engine/process.h) of this session, never given out again in it. */
 uint32_t session_process_id(struct session *session);
 /* The session's own variables, "NAME=value", NULL-terminated; live until the next call into the

@@ -142,17 +142,27 @@ static int may_grow(const struct session *session, uint64_t bytes, struct err *e
 
 /* -- the disk ---------------------------------------------------------------------------------- */
 
-int session_has_disk(const struct session_service *s, struct err *e)
+static int has_reserve(const struct session_service *s, struct err *e)
 {
     struct statfs fs;
 
-    if (s->rules.disk != 0 && s->disk_bytes >= s->rules.disk)
-        return err_set(e, ERR_LIMIT, ENOSPC,
-                       "the workspaces take up all that they may (SESSION_DISK)");
     if (fstatfs(s->disk, &fs) == 0 &&
         (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize < s->rules.disk_reserve)
         return err_set(e, ERR_LIMIT, ENOSPC, "the server's disk is full (DISK_RESERVE)");
     return 0;
+}
+
+int session_has_disk(const struct session_service *s, struct err *e)
+{
+    if (s->rules.disk != 0 && s->disk_bytes >= s->rules.disk)
+        return err_set(e, ERR_LIMIT, ENOSPC,
+                       "the workspaces take up all that they may (SESSION_DISK)");
+    return has_reserve(s, e);
+}
+
+int session_may_write(const struct session *session, struct err *e)
+{
+    return session->ephemeral ? 0 : has_reserve(session->service, e);
 }
 
 /* -- all of it --------------------------------------------------------------------------------- */
