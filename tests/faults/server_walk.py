@@ -52,6 +52,7 @@ TAKES_REFERENCE = {"json_object_set_new", "json_array_append_new"}
 IMPOSSIBLE = {
     ("epoll_ctl", "MHD_cleanup_connections"): "EPOLL_CTL_DEL of a socket that is in the set",
     ("epoll_ctl", "internal_suspend_connection_"): "the same",
+    ("fcntl64", "fd_set_nonblock"): "F_GETFL and F_SETFL of an open descriptor",
 }
 
 
