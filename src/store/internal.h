@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -40,6 +41,7 @@ enum statement {
 
 struct store {
     sqlite3 *db;
+    bool is_within; /* a transaction: between its beginning and its end, whatever SQLite says */
     sqlite3_stmt *statements[STATEMENTS];
 };
 
@@ -52,7 +54,8 @@ int store_step(struct store *s, sqlite3_stmt *st, struct err *e);
 int store_run(struct store *s, sqlite3_stmt *st, int *ret_changed, struct err *e);
 /* Sets e from what SQLite said last.  Always -1. */
 int store_error(struct store *s, struct err *e);
-/* BEGIN IMMEDIATE, COMMIT, ROLLBACK. */
+/* BEGIN IMMEDIATE, COMMIT, ROLLBACK.  A rollback for which there was no memory is made up for
+ * before the next statement: in the transaction that it left, nothing would be kept. */
 int store_begin(struct store *s, struct err *e);
 int store_commit(struct store *s, struct err *e);
 void store_rollback(struct store *s);

@@ -58,10 +58,20 @@ int store_error(struct store *s, struct err *e)
     }
 }
 
+static int end_stale(struct store *s, struct err *e)
+{
+    if (s->is_within)
+        return 0;
+    store_rollback(s);
+    return sqlite3_get_autocommit(s->db) ? 0 : store_error(s, e);
+}
+
 sqlite3_stmt *store_statement(struct store *s, enum statement which, const char *sql, struct err *e)
 {
     sqlite3_stmt **st = &s->statements[which];
 
+    if (end_stale(s, e) < 0)
+        return NULL;
     if (*st != NULL) {
         sqlite3_reset(*st);
         sqlite3_clear_bindings(*st);
@@ -103,11 +113,15 @@ static int run_sql(struct store *s, const char *sql, struct err *e)
 
 int store_begin(struct store *s, struct err *e)
 {
-    return run_sql(s, "BEGIN IMMEDIATE", e);
+    if (end_stale(s, e) < 0 || run_sql(s, "BEGIN IMMEDIATE", e) < 0)
+        return -1;
+    s->is_within = true;
+    return 0;
 }
 
 int store_commit(struct store *s, struct err *e)
 {
+    s->is_within = false;
     if (run_sql(s, "COMMIT", e) == 0)
         return 0;
     store_rollback(s);
@@ -116,6 +130,7 @@ int store_commit(struct store *s, struct err *e)
 
 void store_rollback(struct store *s)
 {
+    s->is_within = false;
     /* Some errors (a full disk) have rolled back already. */
     if (!sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);

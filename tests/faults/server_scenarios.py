@@ -237,6 +237,8 @@ def session_exec(w):
     """Programs of a session, waited for"""
     for place in (w.session, w.memory):
         told = w.json("POST", f"{place}/exec", {"command": "cat; echo err >&2; exit 3", "stdin": "in"})
+        if told["exit_code"] == 127 and told["stderr"]:
+            raise Honest(f"not started: {told['stderr']}")
         assert (told["stdout"], told["stderr"], told["exit_code"]) == ("in", "err\n", 3), told
     told = w.json("POST", f"{w.session}/run", {"code": "print(5)"})
     assert told["stdout"] == "5\n" and told["exit_code"] == 0, told
