@@ -29,3 +29,12 @@ def test_a_connection_that_epoll_refuses_takes_its_upload_with_it(spare_director
         walk.walk("put_file", ("epoll_ctl",))
         assert not walk.findings, walk.findings
         assert walk.tally["honest"] > 0, walk.tally
+
+
+def test_a_change_that_is_not_recorded_is_not_acknowledged(spare_directory):
+    """I/O error, full disk, no memory, locked database; what the server says and what its database has
+    are compared after each."""
+    with Walk(spare_directory) as walk:
+        walk.walk("session_record", ("sqlite3_step",))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] >= 12, walk.tally

@@ -118,8 +118,12 @@ void se_session_delete(struct api *api, struct http_request *r, const struct cal
     struct se_call *c = se_call_begin(sizeof *c, &hooks, api, r, call);
     if (!c)
         return;
+    struct err e = {0};
     c->away = true;
-    session_delete(session, on_deleted, c);
+    if (session_remove(session, on_deleted, c, &e) == 0)
+        return;
+    c->away = false;
+    se_call_refused(c, &e);
 }
 
 /* -- GET /workspaces -- */
@@ -193,10 +197,11 @@ static void on_cleaned(void *data)
     cleanup_done(x);
 }
 
-static void skip(struct cleanup *x, const char *id)
+static void skip(struct cleanup *x, const char *id, const char *why)
 {
     x->failed |= buf_append_str(&x->skipped, x->skipped.len ? ",\"" : "\"") |
-                 buf_append_str(&x->skipped, id) | buf_append_str(&x->skipped, ": 会话正在运行\"");
+                 buf_append_str(&x->skipped, id) | buf_append_str(&x->skipped, ": ") |
+                 buf_append_str(&x->skipped, why) | buf_append_str(&x->skipped, "\"");
 }
 
 static void cleanup_on_body(struct se_call *c)
@@ -213,11 +218,14 @@ static void cleanup_on_body(struct se_call *c)
         session_view(session, &view);
         x->total++;
         if (!x->force && view.processes > 0) {
-            skip(x, view.id);
+            skip(x, view.id, "会话正在运行");
             continue;
         }
         x->waiting++;
-        session_delete(session, on_cleaned, x);
+        if (session_remove(session, on_cleaned, x, NULL) < 0) {
+            x->waiting--;
+            skip(x, view.id, "会话记录无法删除");
+        }
     }
     cleanup_done(x);
 }

@@ -166,9 +166,12 @@ void session_get(struct api *api, struct http_request *r, const struct call *cal
 void session_delete_one(struct api *api, struct http_request *r, const struct call *call)
 {
     struct session *session = session_seen(api, r, call);
+    struct err e = {0};
     struct waiting *w = session ? begin_waiting(api, r, session) : NULL;
-    if (w)
-        session_delete(session, on_deleted, w);
+    if (w && session_remove(session, on_deleted, w, &e) < 0) {
+        session_reply_error(r, &e);
+        free(w);
+    }
 }
 
 void session_sleep_post(struct api *api, struct http_request *r, const struct call *call)

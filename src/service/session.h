@@ -91,6 +91,8 @@ struct session *session_next(struct session_service *s, const char *owner,
 /* Ends everything in it and forgets it; `done` follows when nothing of it is left.  Who is in it is
  * told its end. */
 void session_delete(struct session *session, void (*done)(void *data), void *data);
+/* The same; -1 and e: its record cannot be removed, it stays, `done` is not called. */
+int session_remove(struct session *session, void (*done)(void *data), void *data, struct err *e);
 
 struct session_change { /* 0, NULL: leave */
     uint64_t bytes;
@@ -116,9 +118,7 @@ struct live *session_visit_live(const struct session_visit *v);
 /* The visit is over; before `done`: nobody waits for it any more.  After `done` with an error it is
  * over already. */
 void session_left(struct session_visit *v);
-/* Whether there is room for what a call would add to its files.  Workspaces are sparse: what a file
- * system in one has taken is lost if the disk beneath it has no room when it is written out.
- * ERR_LIMIT with ENOSPC: DISK_RESERVE. */
+/* 0: what is written finds room when it goes to the disk.  ERR_LIMIT, ENOSPC: DISK_RESERVE. */
 int session_may_write(const struct session *session, struct err *e);
 /* An id for a process (engine/process.h) of this session, never given out again in it. */
 uint32_t session_process_id(struct session *session);

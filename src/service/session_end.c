@@ -89,6 +89,17 @@ void session_delete(struct session *session, void (*done)(void *data), void *dat
     session_advance(session);
 }
 
+int session_remove(struct session *session, void (*done)(void *data), void *data, struct err *e)
+{
+    if (!session->is_deleted && session->record.number != 0) {
+        if (store_session_remove(session->service->store, session->record.number, e) < 0)
+            return -1;
+        session->record.number = 0;
+    }
+    session_delete(session, done, data);
+    return 0;
+}
+
 /* -- changes ----------------------------------------------------------------------------------- */
 
 static void tell_changed(struct session_answer *a)
@@ -114,6 +125,24 @@ struct session_answer *session_change_answer(struct session *session,
     return a;
 }
 
+/* The record becomes another; if that cannot be written it stays as it is.  The texts that differ
+ * are taken over if it works. */
+static int keep_changed(struct session *session, const struct session_record *changed,
+                        struct err *e)
+{
+    struct session_record *r = &session->record;
+
+    if (r->number != 0 && !session->is_deleted &&
+        store_session_update(session->service->store, changed, e) < 0)
+        return -1;
+    if (changed->env != r->env)
+        free(r->env);
+    if (changed->labels != r->labels)
+        free(r->labels);
+    *r = *changed;
+    return 0;
+}
+
 struct growth {
     struct session *session;
     struct session_visit *visit;
@@ -133,9 +162,13 @@ static void on_grown(void *data, const struct err *e)
 {
     struct growth *g = data;
 
-    if (e == NULL && g->bytes > g->session->record.bytes) {
-        g->session->record.bytes = g->bytes;
-        session_save(g->session);
+    struct session_record changed = g->session->record;
+    struct err why = {0};
+
+    if (e == NULL && g->bytes > changed.bytes) {
+        changed.bytes = g->bytes;
+        if (keep_changed(g->session, &changed, &why) < 0)
+            e = &why;
     }
     end_growth(g, e);
 }
@@ -178,18 +211,10 @@ static int copy_text(const char *text, char **ret, struct err *e)
     return text == NULL || *ret != NULL ? 0 : err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
 }
 
-static void set_text(char **at, char *text)
-{
-    if (text == NULL)
-        return;
-    free(*at);
-    *at = text;
-}
-
 /* All of it or nothing. */
 static int apply(struct session *session, const struct session_change *c, struct err *e)
 {
-    struct session_record *r = &session->record;
+    struct session_record r = session->record;
     char *env = NULL, *labels = NULL, **list = NULL;
 
     if (session_change_check(session, c, e) < 0)
@@ -200,18 +225,23 @@ static int apply(struct session *session, const struct session_change *c, struct
         free(labels);
         return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     }
+    r.env = env != NULL ? env : r.env;
+    r.labels = labels != NULL ? labels : r.labels;
+    r.idle_s = c->idle_s != 0 ? c->idle_s : r.idle_s;
+    r.idle_ttl_s = c->idle_ttl_s != 0 ? c->idle_ttl_s : r.idle_ttl_s;
+    r.ttl_s = c->ttl_s != 0 ? c->ttl_s : r.ttl_s;
+    if (session->state == SESSION_ASLEEP && !session->is_busy && c->bytes != 0)
+        r.bytes = c->bytes;
+    if (keep_changed(session, &r, e) < 0) {
+        free(env);
+        free(labels);
+        free(list);
+        return -1;
+    }
     if (list != NULL) {
         free(session->env);
         session->env = list;
     }
-    set_text(&r->env, env);
-    set_text(&r->labels, labels);
-    r->idle_s = c->idle_s != 0 ? c->idle_s : r->idle_s;
-    r->idle_ttl_s = c->idle_ttl_s != 0 ? c->idle_ttl_s : r->idle_ttl_s;
-    r->ttl_s = c->ttl_s != 0 ? c->ttl_s : r->ttl_s;
-    if (session->state == SESSION_ASLEEP && !session->is_busy && c->bytes != 0)
-        r->bytes = c->bytes;
-    session_save(session);
     return 0;
 }
 

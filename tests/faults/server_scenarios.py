@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import socket
+import sqlite3
 import tarfile
 
 from client import unique_name, wait_until
@@ -16,6 +17,7 @@ from test_websocket import BINARY, CLOSE, TEXT, frame, hello
 
 JUDGED = "代码执行失败"  # the code has failed, not the sandbox
 BIG = 3 << 20
+ENVIRONMENT_STATUS = ("building", "ready", "failed")  # as numbered in the database
 SETUP_SECONDS = 120
 
 
@@ -63,6 +65,7 @@ class World(Talk):
         """Looks that what was acknowledged is there, and removes what was made."""
         if callable(verify):
             verify()
+        self.agree()
         for kind in ("sessions", "snapshots"):
             for one in self.json("GET", f"/v1/{kind}")[kind]:
                 if one["id"] not in getattr(self, "own", ()):
@@ -74,6 +77,31 @@ class World(Talk):
         for one in self.json("GET", "/environments")["environments"]:
             if one["name"] not in ("default", getattr(self, "environment", None)):
                 self.remove(f"/environments/{one['name']}")
+
+    def recorded(self):
+        """Durable sessions, snapshots and environments as the database has them: what a crash would
+        leave."""
+        path = self.server.data / "db" / "dunlin.db"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.execute("BEGIN")
+            return (
+                {i: (b, json.loads(labels or "{}")) for i, b, labels in
+                 db.execute("SELECT id, bytes, labels FROM sessions")},
+                {i for i, in db.execute("SELECT id FROM snapshots")},
+                {name: (description, ENVIRONMENT_STATUS[status]) for name, description, status in
+                 db.execute("SELECT name, description, status FROM environments")})
+
+    def agree(self):
+        """What the server says is what it has recorded."""
+        said = (
+            {one["id"]: (one["size"], one["labels"])
+             for one in self.json("GET", "/v1/sessions")["sessions"] if not one["ephemeral"]},
+            {one["id"] for one in self.json("GET", "/v1/snapshots")["snapshots"]},
+            {one["name"]: (one["description"] or "", one["status"])
+             for one in self.json("GET", "/environments")["environments"]
+             if one["name"] != "default"})
+        there = self.recorded()
+        assert said == there, f"said {said}, recorded {there}"
 
     def clear(self):
         """Removes everything, the world's own too."""
@@ -233,6 +261,18 @@ def session_create(w):
     return there
 
 
+def session_record(w):
+    """A durable session is made, labelled, grown and deleted: each is acknowledged when recorded"""
+    made = w.json("POST", "/v1/sessions", {"size": "2M", "labels": {"a": "1"}}, 201)
+    path = f"/v1/sessions/{made['id']}"
+    assert w.recorded()[0][made["id"]] == (2 << 20, {"a": "1"})
+    w.json("PATCH", path, {"labels": {"a": "2"}, "size": "3M"})
+    assert w.recorded()[0][made["id"]] == (3 << 20, {"a": "2"})
+    status, _, body = w.ask("DELETE", path)
+    assert status == 204, body
+    assert made["id"] not in w.recorded()[0]
+
+
 def session_exec(w):
     """Programs of a session, waited for"""
     for place in (w.session, w.memory):
@@ -241,6 +281,8 @@ def session_exec(w):
             raise Honest(f"not started: {told['stderr']}")
         assert (told["stdout"], told["stderr"], told["exit_code"]) == ("in", "err\n", 3), told
     told = w.json("POST", f"{w.session}/run", {"code": "print(5)"})
+    if told["exit_code"] == 127 and told["stderr"]:
+        raise Honest(f"not started: {told['stderr']}")
     assert told["stdout"] == "5\n" and told["exit_code"] == 0, told
 
 
@@ -464,6 +506,6 @@ def se(w):
 
 SCENARIOS = {one.__name__: one for one in (
     health, docs, wrong, plain, cold, stream, files, big, policy, handler, in_environment,
-    environment_reads, packages, environment_life, session_create, session_exec, session_stream,
-    session_processes, session_files, put_file, session_tar, terminal, watch, se, session_life,
+    environment_reads, packages, environment_life, session_create, session_record, session_exec,
+    session_stream, session_processes, session_files, put_file, session_tar, terminal, watch, se, session_life,
     snapshots)}

@@ -109,7 +109,7 @@ class Walk:
             if self.server.popen.poll() is None:
                 self.world.finish()
                 self.server.stop()
-            self.server.assert_nothing_left(alone=False)
+            self.server.assert_nothing_left()
         finally:
             self.server.abandon()
             self.page.close()
@@ -243,7 +243,7 @@ class Walk:
             self.server.abandon()
         else:
             self.server.all_gone(10)  # the spawner sees the server's end, and cleans up
-            self.server.assert_nothing_left(alone=False)
+            self.server.assert_nothing_left()
             self.server.abandon()
         self.page.close()
         self.start()
