@@ -17,7 +17,8 @@
 #define FAILURES_LOUD   3    /* in a row, before it is more than a warning */
 #define RETRY_FIRST_US  10000
 #define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
-#define GIVE_UP_US      10000000 /* a run waits so long for a sandbox */
+#define GIVE_UP_US      10000000 /* a run waits so long for a sandbox while none can be made, */
+#define WAIT_US         60000000 /* and so long while they are made, however slowly */
 #define READY_US        75000000 /* init itself waits 65 s for an interpreter that imports */
 
 void pool_init(struct pool *p, struct nest *nest, enum spawn_kind kind, uint32_t min, uint32_t max)
@@ -143,7 +144,8 @@ void pool_failed(struct pool *p, struct sandbox *sb, const struct err *e)
         return;
     }
     forget_opening(p, sb);
-    p->failures++;
+    if (p->failures++ == 0)
+        p->failing_since_us = clock_now_us();
     p->retry_us = clock_now_us() + ((uint64_t)RETRY_FIRST_US << doublings);
     p->errnum = e->errnum;
     snprintf(p->reason, sizeof p->reason, "%s", e->text);
@@ -203,6 +205,15 @@ static void give_up_silent(struct pool *p, uint64_t now)
     }
 }
 
+/* On a machine that has too much to do runs are late; only where making sandboxes has failed for a
+ * while, or nobody makes any, is there nothing to wait for. */
+static uint64_t patience_us(const struct pool *p, uint64_t now)
+{
+    bool fails = p->failures > 0 && now - p->failing_since_us > GIVE_UP_US;
+
+    return p->enabled && !fails ? WAIT_US : GIVE_UP_US;
+}
+
 void pool_tick(struct pool *p)
 {
     uint64_t now = clock_now_us();
@@ -210,7 +221,7 @@ void pool_tick(struct pool *p)
     follow_demand(p);
     shrink(p);
     give_up_silent(p, now);
-    while (p->waiting != NULL && now - p->waiting->waiting_since_us > GIVE_UP_US)
+    while (p->waiting != NULL && now - p->waiting->waiting_since_us > patience_us(p, now))
         fail_first(p, p->reason);
     pool_refill(p);
 }

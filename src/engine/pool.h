@@ -86,12 +86,13 @@ struct pool {
     struct taker *waiting, **waiting_tail; /* without a sandbox, in order */
     uint32_t nready, nopening, nwaiting;
     uint32_t min, max, target;
-    uint32_t taken;    /* since the last tick */
-    double rate;       /* sandboxes taken per second, smoothed */
-    bool made;         /* one has been made since the start */
-    uint32_t failures; /* in a row */
-    uint64_t retry_us; /* not before */
-    int errnum;        /* of the last failure */
+    uint32_t taken;            /* since the last tick */
+    double rate;               /* sandboxes taken per second, smoothed */
+    bool made;                 /* one has been made since the start */
+    uint32_t failures;         /* in a row */
+    uint64_t failing_since_us; /* means nothing while failures is 0 */
+    uint64_t retry_us;         /* not before */
+    int errnum;                /* of the last failure */
     char reason[240];
 };
 

@@ -244,6 +244,24 @@ static void a_run_does_not_wait_for_ever(void **state)
     assert_int_equal(pool()->nwaiting, 1);
 }
 
+static void a_run_waits_while_sandboxes_are_made(void **state)
+{
+    static struct taker run;
+
+    pool_tick(pool());
+    take(&run);
+    run.waiting_since_us -= 50000000;
+    pool_tick(pool());
+    assert_int_equal(nunserved, 0);
+    become_failed(pop_opening()); /* once: the next may do */
+    pool_tick(pool());
+    assert_int_equal(nunserved, 0);
+    pool()->failing_since_us -= 11000000;
+    pool_tick(pool());
+    assert_int_equal(nunserved, 1);
+    assert_string_equal(last_reason, "no luck");
+}
+
 static void a_sandbox_that_does_not_get_ready_is_given_up(void **state)
 {
     pool_tick(pool()); /* three */
@@ -383,6 +401,7 @@ int main(void)
         TEST(after_a_failure_nothing_is_tried_for_a_while),
         TEST(the_pause_grows_and_has_an_end),
         TEST(a_run_does_not_wait_for_ever),
+        TEST(a_run_waits_while_sandboxes_are_made),
         TEST(a_sandbox_that_does_not_get_ready_is_given_up),
         TEST(demand_raises_the_target_up_to_its_ceiling),
         TEST(what_is_taken_is_replaced_when_its_run_has_ended),

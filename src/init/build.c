@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -26,9 +27,10 @@
 #include "wire/frame.h"
 #include "wire/spawn.h"
 
-/* A zygote that needs longer for one fork is stuck; one that still imports has a limit of its own.
- */
+/* A zygote that needs longer for one fork is stuck, where a processor is free for it; one that
+ * still imports has a limit of its own. */
 #define FORK_TIMEOUT_MS   5000
+#define FORK_LOAD_MAX     3 /* so many times as long, however many want the processors */
 #define IMPORT_TIMEOUT_MS 65000
 
 /* Only init has inotify, for the server's calls.  The kernel's usual limit for a user is 128
@@ -154,6 +156,20 @@ static int call_zygote(const struct build *b, struct job_start *start, struct er
     return 0;
 }
 
+/* What waits is served last, so with more to do than processors the fork takes its time: who took
+ * that for a stuck zygote would throw away what is nearly ready, and the zygote with it. */
+static int fork_patience_ms(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct sysinfo info;
+    unsigned long times;
+
+    if (processors < 1 || sysinfo(&info) < 0)
+        return FORK_TIMEOUT_MS;
+    times = (info.loads[0] >> SI_LOAD_SHIFT) / (unsigned long)processors;
+    return FORK_TIMEOUT_MS * (int)(times < 1 ? 1 : times > FORK_LOAD_MAX ? FORK_LOAD_MAX : times);
+}
+
 static _Noreturn void become_init(struct nest *nest, const struct build *b, int go)
 {
     struct err e = {0};
@@ -168,7 +184,7 @@ static _Noreturn void become_init(struct nest *nest, const struct build *b, int 
     int pair[2] = {-1, -1};
     char byte;
 
-    start.patience_ms = nest->zygotes.current.ready ? FORK_TIMEOUT_MS : IMPORT_TIMEOUT_MS;
+    start.patience_ms = nest->zygotes.current.ready ? fork_patience_ms() : IMPORT_TIMEOUT_MS;
     zygotes_close(&nest->zygotes, b->zygote);
     if (read(go, &byte, 1) != 1)
         _exit(1); /* the builder could not map our ids, and has told the spawner */
