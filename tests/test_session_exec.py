@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from client import send_and_hold, together
+import host
+from client import send_and_hold, together, unique_name, wait_until
 from session_client import eventually, session
 
 
@@ -254,3 +255,18 @@ def test_a_command_is_quick(one):
         one.exec(["echo", "hi"])
         times.append(time.monotonic() - start)
     assert sorted(times)[10] < 0.05
+
+
+def test_what_a_call_leaves_behind_ends_but_a_warm_programs_own_sessions(server):
+    """Of warm Python nobody is the parent who could know them (docs/sessions.md)."""
+    with session(server.client(), ephemeral=True) as one:
+        mark, names = unique_name("l"), "abcd"
+        for name in names:
+            one.shell(f"ln -s /usr/bin/sleep /tmp/{mark}{name}")
+        eventually(lambda: one.run("print(1)")["warm"])
+        leave = "import subprocess; subprocess.Popen(['/tmp/{}', '500'], start_new_session={}).pid"
+        assert one.run(leave.format(mark + "a", False))["warm"]
+        assert one.run(leave.format(mark + "b", True))["warm"]
+        one.exec(f"setsid -f /tmp/{mark}c 500; /tmp/{mark}d 500 &")
+        assert [name for name in names if host.named(mark + name)] == ["b"]
+    wait_until(lambda: not host.named(mark + "b"), 10, "it ends with the session")
