@@ -21,7 +21,8 @@
 #include "engine/process_internal.h"
 
 #define GRACE_MS     100    /* for outputs that are still held when the program has ended */
-#define KILL_MS      10000  /* for init to end what it was told to kill */
+#define KILL_MS      10000  /* for init to end what it was told to kill, with a processor */
+#define KILL_MAX_MS  120000 /* the same with the smallest share of one */
 #define END_OF_INPUT "\x04" /* as a terminal's user says it */
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -341,6 +342,17 @@ static void on_still_there(uv_timer_t *timer)
     live_lose(p->live, &e);
 }
 
+/* The kernel takes memory and files away from the dead in their own time, which is what the limit
+ * gives them: gigabytes at a hundredth of a processor take tens of seconds. */
+static uint64_t kill_patience_ms(const struct live *live)
+{
+    uint32_t milli = live->config.limits.cpu_milli != 0 ? live->config.limits.cpu_milli
+                                                        : live->engine->config.limits.cpu_milli;
+    uint64_t ms = milli == 0 ? KILL_MS : UINT64_C(1000) * KILL_MS / milli;
+
+    return ms < KILL_MS ? KILL_MS : ms > KILL_MAX_MS ? KILL_MAX_MS : ms;
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     struct process *p = timer->data;
@@ -348,7 +360,7 @@ static void on_deadline(uv_timer_t *timer)
     p->timed_out = true;
     process_signal(p, SIGKILL, true);
     if (!p->is_over && !p->has_ended && p->wire_id != 0)
-        uv_timer_start(&p->timer, on_still_there, KILL_MS, 0);
+        uv_timer_start(&p->timer, on_still_there, kill_patience_ms(p->live), 0);
 }
 
 void process_arm(struct process *p)

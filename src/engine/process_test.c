@@ -11,6 +11,7 @@
 #include "base/test_support.h"
 #include "engine/internal.h"
 #include "engine/live_test_support.h"
+#include "engine/process_internal.h"
 
 enum { SPARE = 1u << 31 };
 
@@ -152,10 +153,11 @@ static void a_deadline_kills_all_that_was_started(void **state)
     struct played *s = *state;
     struct process_spec spec = a_program(1);
     struct session_signal sig;
+    struct process *p;
 
     bring_up(s);
     spec.timeout_ms = 20;
-    start_process(s, &spec);
+    p = start_process(s, &spec);
     hear_op(s, SESSION_EXEC);
     usleep(25000);
     turn(s->x);
@@ -164,9 +166,32 @@ static void a_deadline_kills_all_that_was_started(void **state)
     memcpy(&sig, s->heard + sizeof(struct session_head), sizeof sig);
     assert_int_equal(sig.signal, SIGKILL);
     assert_int_equal(sig.scope, SCOPE_GROUP);
+    assert_in_range(uv_timer_get_due_in(&p->timer), 9000, 10000);
     say_ended(s, 1, SIGKILL);
     assert_true(s->result.timed_out);
     assert_int_equal(s->result.signal, SIGKILL);
+    close_live(s);
+}
+
+/* The dead are taken apart on their own share of the CPU; the session was lost by then. */
+static void with_little_cpu_the_dead_have_more_time(void **state)
+{
+    struct played *s = *state;
+    struct process_spec spec = a_program(1);
+    struct process *p;
+
+    bring_up(s);
+    s->live->config.limits.cpu_milli = 10;
+    spec.timeout_ms = 20;
+    p = start_process(s, &spec);
+    hear_op(s, SESSION_EXEC);
+    usleep(25000);
+    turn(s->x);
+    close_fds(s);
+    assert_int_equal(hear_op(s, SESSION_SIGNAL).id, 1);
+    assert_in_range(uv_timer_get_due_in(&p->timer), 110000, 120000);
+    say_ended(s, 1, SIGKILL);
+    assert_true(s->result.timed_out && !s->result.lost);
     close_live(s);
 }
 
@@ -531,6 +556,7 @@ int main(void)
         PLAYED(what_is_paused_ends_when_it_has_been_read),
         PLAYED(a_start_that_fails_says_why),
         PLAYED(a_deadline_kills_all_that_was_started),
+        PLAYED(with_little_cpu_the_dead_have_more_time),
         PLAYED(who_leaves_hears_nothing_more),
         PLAYED(input_is_written_as_it_is_taken),
         PLAYED(a_terminal_is_one_socket_both_ways),
