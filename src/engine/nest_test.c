@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/test_support.h"
+#include "engine/internal.h"
 #include "engine/nest_test_support.h"
 
 static void runs_wait_for_their_nest_and_are_then_served(void **state)
@@ -34,6 +35,25 @@ static void runs_wait_for_their_nest_and_are_then_served(void **state)
     assert_string_equal(x->network, "none");
     assert_int_equal(nest_busy(nest), 0);
     assert_true(nest_used_us(nest) > 0);
+}
+
+/* A job that its init never took would be told as a run that reached its time limit. */
+static void a_run_that_was_not_handed_over_has_failed(void **state)
+{
+    struct fixture *x = *state;
+    struct nest *nest = open_up(x, false, 0);
+    struct run_spec *spec = run_spec_create();
+    uint32_t slot;
+
+    spec->stdin_len = 4 << 20; /* more than the socket takes */
+    spec->stdin_data = calloc(1, spec->stdin_len);
+    start(x, spec, nest);
+    slot = make_box(x, 1, SPAWN_COLD);
+    reply_start(x, slot);
+    assert_true(has_job(x, slot));
+    x->started[0].run->timer.timer_cb(&x->started[0].run->timer);
+    assert_int_equal(x->outcomes[0], RUN_FAILED);
+    assert_string_equal(x->messages[0], "the sandbox did not take its job in time");
 }
 
 static void a_list_of_modules_goes_along_as_a_sealed_file(void **state)
@@ -475,6 +495,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(runs_wait_for_their_nest_and_are_then_served),
+        TEST(a_run_that_was_not_handed_over_has_failed),
         TEST(a_list_of_modules_goes_along_as_a_sealed_file),
         TEST(nothing_is_kept_ready_before_the_first_run),
         TEST(a_nest_that_cannot_be_made_tells_its_runs_and_its_owner),

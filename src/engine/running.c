@@ -224,11 +224,21 @@ static void on_overdue_usage(void *data, const struct spawn_reply *reply, int *f
     finish(run);
 }
 
+static bool is_handed_over(const struct run *run)
+{
+    return run->feed.niov > 0 && run->feed.at == run->feed.niov;
+}
+
 static void on_overdue(uv_timer_t *timer)
 {
     struct run *run = timer->data;
 
     log_event(LOG_WARNING, "run.overdue", LOG_STR("id", run->spec->id));
+    if (!is_handed_over(run)) { /* it was never started, so no limit of its own was reached */
+        set_failed(run, "the sandbox did not take its job in time");
+        finish(run);
+        return;
+    }
     if (run->sandbox->reader.phase >= READER_ENDED || run->usage_asked) {
         reader_cut(&run->sandbox->reader);
         finish(run);
@@ -345,13 +355,12 @@ static void try_another(struct run *run)
 static void lose(struct run *run, const struct err *e)
 {
     struct spawn_request req = {.op = SPAWN_USAGE, .slot = run->sandbox->slot};
-    bool handed_over = run->feed.niov > 0 && run->feed.at == run->feed.niov;
 
     if (run->finished)
         return;
     for (int i = 0; i < CHANNELS; i++)
         uv_poll_stop(&run->sandbox->polls[i]);
-    if (!handed_over && !run->cancelled && ++run->attempts < ATTEMPTS_MAX) {
+    if (!is_handed_over(run) && !run->cancelled && ++run->attempts < ATTEMPTS_MAX) {
         try_another(run);
         return;
     }
