@@ -3,8 +3,8 @@
  * src/spawner/workspace_size.c src/spawner/image.c src/spawner/world.c src/spawner/layer.c
  * src/spawner/loop.c src/spawner/idmap.c src/spawner/pidfd.c src/spawner/attach.c
  * src/spawner/linger.c src/spawner/execute.c src/spawner/cgroup.c src/spawner/cgroup_v1.c
- * src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c src/base/fd.c
- * src/base/err.c src/base/clock.c */
+ * src/spawner/cgroup_v2.c src/spawner/cgroup_file.c src/enter/stage.c src/base/child.c
+ * src/base/fd.c src/base/err.c src/base/clock.c */
 /* share: 6 */
 /* Fuzzes the root process between a server and nests that have all been taken over: whatever they
  * say and whenever, no slot serves two sandboxes at once, none is free while its group has members,

@@ -38,10 +38,9 @@ def test_each_step_that_locks_a_warm_run_in_ends_it_when_it_fails(walk):
     assert hello.run(walk) == RIGHT
     walk.rest()
     row = Row("hello", "run")
-    walk.patience = 5
+    hello.patience = 5
     for number in LOCKING:
         walk.inject(hello, fitting.Fault("run", "syscall", number, 1, FAIL, errno.ENOMEM), row)
-    walk.patience = 0.1
     assert row.injected == len(LOCKING) and not row.bugs, "\n".join(row.bugs)
 
 
@@ -134,3 +133,13 @@ def test_the_service_outlives_a_moment_without_memory_for_messages(walk):
         wait_until(lambda: walk.server.popen.poll() is not None, 20, "the end")
     assert walk.said_why() and "cannot be answered" in walk.server.log_text()
     walk.restart()
+
+
+def test_a_wait_that_is_interrupted_leaves_no_dead_process(walk):
+    """The spawner took a child for reaped that it was not."""
+    grow = sessions.InSession("grow", sessions.grow)
+    walk.scenario = grow
+    walk.rest()
+    row = Row("grow", "spawner")
+    walk.inject(grow, fitting.Fault("spawner", "waitpid", -1, 1, FAIL, errno.EINTR), row)
+    assert row.injected == 1 and not row.bugs + walk.leaks(), row.bugs

@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 
 #define LINE_MAX_BYTES 160
@@ -77,7 +77,7 @@ int execute(const char *const *argv, struct err *e)
     if (pid > 0)
         keep_last_line(pipefd[0], line);
     close(pipefd[0]);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+    if (pid < 0 || (status = child_reap(pid)) < 0)
         return err_set(e, ERR_INTERNAL, errno, "fork for %s", argv[0]);
     if (status != 0)
         return err_set(e, ERR_INTERNAL, 0, "%s",

@@ -7,9 +7,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 
 enum { GUARD_FS, GUARD_ALIVE }; /* its descriptors */
@@ -61,6 +61,6 @@ void freeze_guard_release(struct freeze_guard *g)
 void freeze_guard_finish(struct freeze_guard *g)
 {
     if (g->pid > 0)
-        waitpid(g->pid, NULL, 0); /* it has one call left to make */
+        child_reap(g->pid); /* it has one call left to make */
     g->pid = 0;
 }

@@ -16,9 +16,9 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 #include "spawner/pidfd.h"
 #include "wire/spawn.h"
@@ -69,7 +69,7 @@ int idmap_open(uint32_t n, struct err *e)
     fd = open_namespace(pidfd, n, e);
     /* Safe because: our own child, not reaped yet. */
     kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
+    child_reap(pid);
     return fd;
 }
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "enter/stage.h"
@@ -226,7 +227,7 @@ void nest_process_died(struct spawner *s, uint32_t n)
     int status = 0;
 
     if (nest->pid > 0)
-        waitpid(nest->pid, &status, 0);
+        status = child_reap(nest->pid);
     if (nest->sock >= 0)
         spawner_unwatch(s, nest->sock);
     linger_begin();

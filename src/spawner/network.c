@@ -48,8 +48,9 @@ static bool reap(void)
 {
     uint64_t end = clock_now_us() + (uint64_t)CLOSE_WAIT_MS * 1000;
     int status = 0;
+    pid_t r;
 
-    while (waitpid(network.pid, &status, WNOHANG) == 0) {
+    while ((r = waitpid(network.pid, &status, WNOHANG)) == 0 || (r < 0 && errno == EINTR)) {
         if (clock_now_us() >= end)
             kill(network.pid, SIGKILL);
         poll(NULL, 0, 2);

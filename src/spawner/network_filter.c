@@ -15,9 +15,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 #include "spawner/network_rules.h"
 #include "spawner/spawner.h"
@@ -131,9 +131,8 @@ static int nft(const char *rules, bool is_quiet)
         return -1;
     if (pid == 0)
         become_nft(path, in, words);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    status = child_reap(pid);
+    if (status == 0)
         return 0;
     if (!is_quiet)
         say_words(words);

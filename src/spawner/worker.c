@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/fd.h"
 #include "spawner/layer.h"
 #include "spawner/loop.h"
@@ -241,7 +241,7 @@ void worker_finish(struct spawner *s, enum lane lane, struct work_result *ret)
     ret->text[sizeof ret->text - 1] = '\0';
     spawner_unwatch(s, worker->result);
     fd_close(&worker->result);
-    waitpid(worker->pid, NULL, 0); /* it has nothing left to do */
+    child_reap(worker->pid); /* it has nothing left to do */
     worker->pid = 0;
     freeze_guard_finish(&worker->guard);
 }
@@ -255,7 +255,7 @@ void worker_stop(struct spawner *s)
             continue;
         /* Safe because: our own child, not reaped yet. */
         kill(worker->pid, SIGKILL);
-        waitpid(worker->pid, NULL, 0);
+        child_reap(worker->pid);
         worker->pid = 0;
         freeze_guard_finish(&worker->guard);
     }
