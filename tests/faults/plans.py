@@ -1,7 +1,8 @@
 """Which scenario is walked with which roles, settings and actions."""
+import contextlib
 from dataclasses import dataclass, field
 
-from faults import scenarios
+from faults import network_scenario, scenarios
 from faults import session_scenarios as sessions
 from faults.walk import DIE, FAIL, HANG, SHORT, Walk
 
@@ -12,28 +13,29 @@ EMPTY_POOL = {"POOL_MIN": "1", "POOL_MAX": "1"}
 
 @dataclass
 class Plan:
-    """One scenario; make: makes it; env: settings of its server."""
+    """One scenario; make: makes it; env: settings of its server; around: makes a context for the whole
+    walk."""
 
     make: object
     roles: tuple = IN_A_RUN
     actions: tuple = (FAIL, SHORT)
     env: dict = field(default_factory=dict)
+    around: object = contextlib.nullcontext
 
-    def walk(self, roles=None, every=1, seconds=None, data=None, say=None):
-        """The Rows, one for each role; data: a state directory to use, or None."""
-        scenario = self.make()
-        walk = Walk("faults", self.env, data)
-        try:
-            walk.start()
-            rows = []
-            for role in roles or self.roles:
-                rows.append(walk.walk(scenario, role, self.actions, every, seconds, say))
-                if say:
-                    say(rows[-1].line())
-            walk.stop()
-        finally:
-            walk.close()
-        return rows
+    def walk(self, roles=None, data=None, dist=None, **options):
+        """Yields the Rows, one for each role; data: a state directory to use, or None; dist: as Walk's;
+        options: of Walk.walk()."""
+        options = {"actions": self.actions, **options}
+        with self.around():
+            walk = Walk("faults", self.env, data, dist)
+            try:
+                walk.start()
+                scenario = self.make()
+                for role in roles or self.roles:
+                    yield walk.walk(scenario, role, **options)
+                walk.stop()
+            finally:
+                walk.close()
 
 
 def says_timeout(answer):
@@ -50,7 +52,8 @@ HOARD = "b = []\nwhile True:\n    b.append(bytearray(8 << 20))\n"
 PLANS = {
     "hello": Plan(scenarios.Hello),
     "hello-empty-pool": Plan(scenarios.Hello, env=EMPTY_POOL),
-    "cold": Plan(scenarios.Cold, roles=("spawner", "builder", "init", "init child")),
+    "cold": Plan(scenarios.Cold, roles=("spawner", "builder", "init", "init child"),
+                 env=EMPTY_POOL),  # two of a pool that follows the demand would look like a leak
     "files": Plan(scenarios.Files),
     "timeout": Plan(lambda: scenarios.Ending("timeout", "while True: pass", says_timeout,
                                              timeout=1), roles=("spawner", "init", "zygote")),
@@ -62,10 +65,11 @@ PLANS = {
     "grow": Plan(lambda: sessions.InSession("grow", sessions.grow),
                  roles=("spawner", "spawner child")),
     "copies": Plan(lambda: sessions.InSession("copies", sessions.copies), roles=IN_A_SESSION),
-    "execute": Plan(lambda: sessions.InSession("execute", sessions.execute, durable=False),
+    "execute": Plan(lambda: sessions.InSession("execute", sessions.execute, durable=False,
+                                               warm=True),
                     roles=("spawner", "builder", "init", "init child", "zygote", "run")),
     "session-locks": Plan(lambda: sessions.InSession("session-locks", sessions.locks,
-                                                     durable=False),
+                                                     durable=False, warm=True),
                           roles=("init child", "run")),
     "session-files": Plan(lambda: sessions.InSession("session-files", sessions.files),
                           roles=("init", "init child")),
@@ -75,6 +79,10 @@ PLANS = {
                      roles=("init", "init child")),
     "build": Plan(sessions.Build, roles=("spawner", "spawner child", "builder", "builder child",
                                          "init", "init child")),
+    "nest": Plan(sessions.Nest, roles=("spawner", "spawner child", "builder", "builder child"),
+                 env={"ENVIRONMENT_IDLE": str(sessions.Nest.IDLE)}),
+    "network": Plan(network_scenario.Network, roles=("spawner", "spawner child"),
+                    env=network_scenario.ENV, around=network_scenario.host),
     "start": Plan(scenarios.Start, roles=("spawner", "builder", "builder child")),
     "sweep": Plan(lambda: scenarios.Start(killed=True), roles=("spawner",)),
     "hung-spawner": Plan(scenarios.HungSpawner, roles=("spawner",), actions=(HANG,)),

@@ -28,6 +28,7 @@ class Scenario:
     name = "?"
     is_session = False
     bound = 30  # seconds, within which there is an answer, whatever fails
+    patience = 0.1  # seconds to wait for a call that may come after the answer
 
     def prepare(self, walk: Walk):
         """Before each run."""
@@ -57,9 +58,14 @@ class Hello(Scenario):
         finally:
             client.close()
 
+    @staticmethod
+    def is_refused(answer):
+        """Whether it is an honest refusal."""
+        return is_refused(answer)
+
     def run(self, walk):
         answer = self.ask(walk)
-        if is_refused(answer) or (answer["timed_out"] and not answer["success"]):
+        if self.is_refused(answer) or (answer["timed_out"] and not answer["success"]):
             return REFUSED
         if not answer["success"]:
             raise Wrong(f"200 but: {answer.text[:600]}")
@@ -78,6 +84,14 @@ class Cold(Hello):
     def __init__(self, **fields):
         super().__init__("cold", f"exec python3 -I - <<'END'\n{probe.SOURCE}\nEND\n",
                          language="shell", **fields)
+
+    @staticmethod
+    def is_refused(answer):
+        """A shell that could not be started is told as one, like any program."""
+        if answer.status != 200:
+            return is_refused(answer)
+        return is_refused(answer) or (answer["exit_code"] == 127 and not answer["stdout"] and
+                                      "cannot be started" in answer["stderr"])
 
 
 FILES = {"in.txt": b"some text\n", "folder/in.bin": bytes(range(256)) * 40}

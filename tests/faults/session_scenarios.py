@@ -4,12 +4,13 @@ What was acknowledged must be there afterwards: each keeps a file whose bytes ar
 import contextlib
 import io
 import tarfile
+import time
 
 import requests
 
 from client import read_events, unique_name
 from faults import probe
-from faults.scenarios import TIMEOUT, Scenario
+from faults.scenarios import TIMEOUT, Scenario, is_refused
 from faults.walk import RIGHT, Wrong, check_refusal
 from test_session_terminal import Terminal
 
@@ -50,12 +51,13 @@ def fetch(client, path):
 
 class InSession(Scenario):
     """steps(walk, client, path) works on a session that is made before; it is looked at afterwards,
-    undisturbed.  durable: whether it survives its processes."""
+    undisturbed.  durable: whether it survives its processes; warm: whether it is replaced once it has
+    no warm interpreters any more, as after three that failed."""
 
     is_session = True
 
-    def __init__(self, name, steps, durable=True):
-        self.name, self.steps, self.durable = name, steps, durable
+    def __init__(self, name, steps, durable=True, warm=False):
+        self.name, self.steps, self.durable, self.warm = name, steps, durable, warm
         self.path = None
 
     def prepare(self, walk):
@@ -85,7 +87,10 @@ class InSession(Scenario):
         client = walk.client()
         answer = client.request("GET", self.path + "/files/kept", timeout=TIMEOUT)
         gone = answer.status != 200 and not self.durable
-        if gone:
+        cold = not gone and self.warm and not any(
+            client.post({"code": "pass"}, path=self.path + "/run", timeout=TIMEOUT)["warm"]
+            for _ in range(2))
+        if gone or cold:
             client.request("DELETE", self.path, timeout=TIMEOUT)
             self.path = None
         elif answer.status != 200 or answer.text != KEPT.decode("utf-8", "replace"):
@@ -135,10 +140,12 @@ def copies(_, client, path):
 healthy_locks = {}  # by kind of program
 
 
-def check_locks(kind, got):
-    """A program that printed the probe's findings had all its locks."""
+def check_locks(got):
+    """A program that printed the probe's findings had all its locks.  A warm one has the zygote's
+    seccomp filter besides; code whose interpreter could not be had warm starts as a command does."""
     if got["signal"] is not None or got["exit_code"] != 0:
         raise Refused  # it was told as failed
+    kind = "warm" if got["warm"] else "cold"
     found = probe.read(got["stdout"])
     found.pop("pids")  # whoever else works in the session just now
     right = healthy_locks.setdefault(kind, found)
@@ -148,12 +155,14 @@ def check_locks(kind, got):
 
 
 def locks(_, client, path):
-    """The probe as a command, and as Python code."""
+    """The probe as a command, and as Python code: the second time in the interpreter that was made
+    after the first."""
     got = must(client.post({"argv": ["python3", "-I", "-c", probe.SOURCE]}, path=path + "/exec",
                            timeout=TIMEOUT), 200)
-    check_locks("command", got)
-    got = must(client.post({"code": probe.SOURCE}, path=path + "/run", timeout=TIMEOUT), 200)
-    check_locks("code", got)
+    check_locks(got)
+    for _ in range(2):
+        got = must(client.post({"code": probe.SOURCE}, path=path + "/run", timeout=TIMEOUT), 200)
+        check_locks(got)
 
 
 def execute(_, client, path):
@@ -258,3 +267,35 @@ class Build(Scenario):
         if answer.status not in (200, 204, 404):
             raise Wrong(f"delete: {answer.text[:300]}")
         client.close()
+
+
+class Nest(Build):
+    """An environment that is there: woken by a run, and asleep again."""
+
+    name = "nest"
+    IDLE = 1  # seconds, a setting of the server
+    patience = IDLE + 2
+
+    def prepare(self, walk):
+        client = walk.client()
+        if self.made is None or client.get(f"/environments/{self.made}").status != 200:
+            assert super().run(walk) == RIGHT, "the environment cannot be built"
+        client.close()
+        time.sleep(self.patience)  # until it sleeps
+
+    def run(self, walk):
+        client = walk.client()
+        try:
+            got = must(client.post({"code": f"print(open('/usr/share/{self.made}').read())",
+                                    "environment": self.made}, timeout=TIMEOUT), 200)
+            if is_refused(got):
+                return "refused"
+            equal(got["stdout"], f"{self.made}\n\n", "what the build left")
+            return RIGHT
+        except Refused:
+            return "refused"
+        finally:
+            client.close()
+
+    def finish(self, walk):
+        """It stays for the next."""

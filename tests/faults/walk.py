@@ -18,13 +18,13 @@ import pathlib
 import re
 import subprocess
 import time
-from dataclasses import dataclass, field
 
 import requests
 
 import host
 from client import together, wait_until
 from faults import fitting
+from faults.row import Row, table
 from instrument import page as instrument
 from instrument.page import DIE, FAIL, HANG, SHORT, Page, build
 from server import Server, state_directory
@@ -36,6 +36,7 @@ HUNG_SECONDS = 8  # for which a thread is kept hanging
 LEAK_SECONDS = 4  # until what a fault used is given back
 SLOTS = 6  # runs at once, pool and those on their way out included
 BETWEEN = 40  # faults between two complete looks at what is left over
+GROWTH = {"dunlin": 8192, "dunlin-spawner": 256, "dunlin-init": 256}  # KiB in one walk, at most
 ENV = {"POOL_MIN": "2", "POOL_MAX": "2", "CONCURRENT_LIMIT": "6", "LOG_FORMAT": "text"}
 LOCKS = ("confine.c:", "landlock.c:", "mounts.c:", "enter_groups ", "open_stdin ", "write_file build.c",
          "loopback_up ", "enter_sandbox ")  # a step that fails there ends the sandbox (R2)
@@ -49,39 +50,6 @@ class Wrong(Exception):
     """An answer that is neither right nor an honest refusal."""
 
 
-@dataclass
-class Row:
-    """What a walk of one scenario with one role came to.  bugs: texts, each with its fault."""
-
-    scenario: str
-    role: str
-    calls: int = 0
-    planned: int = 0
-    injected: int = 0
-    right: int = 0
-    refused: int = 0
-    ended: int = 0
-    places: set = field(default_factory=set)
-    bugs: list = field(default_factory=list)
-    refusals: collections.Counter = field(default_factory=collections.Counter)
-
-    COLUMNS = ("scenario", "role", "calls", "planned", "injected", "places", "right", "refused",
-               "ended", "bugs")
-
-    def line(self):
-        """The row as a line of a Markdown table."""
-        values = [getattr(self, name) for name in self.COLUMNS]
-        cells = [str(len(value) if isinstance(value, (set, list)) else value) for value in values]
-        return f"| {' | '.join(cells)} |"
-
-
-def table(rows):
-    """Rows as a Markdown table.  places: different call sites that failed; ended: the server ended
-    with a word in its log, and a new one healed."""
-    head = [f"| {' | '.join(Row.COLUMNS)} |", "|---" * len(Row.COLUMNS) + "|"]
-    return "\n".join([*head, *(row.line() for row in rows)])
-
-
 def check_refusal(answer):
     """An answer that refuses says why, and in a way that a client can handle."""
     if answer.status not in (500, 503, 507):
@@ -92,10 +60,11 @@ def check_refusal(answer):
 
 
 class Walk:
-    """`name`: of the data directory; env: settings; data: a directory to use, which stays."""
+    """`name`: of the data directory; env: settings; data: a directory to use, which stays; dist: an
+    instrumented build to use, else that of this repository."""
 
-    def __init__(self, name, env=None, data=None):
-        self.dist = build()
+    def __init__(self, name, env=None, data=None, dist=None):
+        self.dist = dist or build()
         self.name = name
         self.env = {**ENV, **(env or {})}
         self.keep_data = data is not None
@@ -105,7 +74,6 @@ class Walk:
         self.server = None
         self.base = None
         self.log_seen = 0
-        self.patience = 0.1  # seconds to wait for a call that may come after the answer
         self.scenario = None  # what it makes once and keeps belongs to the beginning
 
     # -- life
@@ -186,6 +154,16 @@ class Walk:
                 figures[f"descriptors of {one.comm}"] = host.descriptor_count(one.pid)
         return figures
 
+    def memory(self):
+        """KiB that the processes that stay have of their own, by comm; of two nests the larger."""
+        found = {}
+        for one in (self.server.http_process, self.server.spawner, *self.server.nests):
+            with contextlib.suppress(OSError):
+                text = pathlib.Path(f"/proc/{one.pid}/status").read_text(encoding="ascii")
+                size = int(re.search(r"RssAnon:\s+(\d+)", text)[1])
+                found[one.comm] = max(size, found.get(one.comm, 0))
+        return found
+
     def figures(self):
         """Everything that a fault could leave behind."""
         figures = self.quick_figures()
@@ -252,7 +230,7 @@ class Walk:
         start = time.monotonic()
         verdict, text = self.ask(scenario)
         if fault.action != HANG:
-            end = time.monotonic() + self.patience
+            end = time.monotonic() + scenario.patience
             while self.page.hits == hits and time.monotonic() < end:
                 time.sleep(0.005)
         took = time.monotonic() - start
@@ -265,10 +243,10 @@ class Walk:
             row.injected += 1
             row.places.add((self.page.hit.program, self.page.hit.offset))
             setattr(row, verdict, getattr(row, verdict) + 1) if verdict else None
-        if text and verdict != "refused":
+        if text:
             row.bugs.append(f"{where}: {text}")
-        elif text:
-            row.refusals[f"{fault.call}: {text}"] += 1
+        if hit and verdict == ENDED:
+            row.endings.append(where)
         if took > scenario.bound:
             row.bugs.append(f"{where}: took {took:.1f} s")
         row.bugs += [f"{where}: {problem}" for problem in self.after(scenario)]
@@ -355,28 +333,40 @@ class Walk:
 
     # -- all faults
 
-    def walk(self, scenario, role, actions=(FAIL, SHORT), every=1, seconds=None, say=None):
-        """Every `every`th fault of a role, at most for so many seconds; returns the Row."""
-        row = Row(scenario.name, role)
+    def walk(self, scenario, role, actions=(FAIL, SHORT), every=1, seconds=None, say=None,
+             out=None):
+        """Every `every`th fault of a role, at most for so many seconds; returns the Row, which is also
+        written into the folder `out` now and then."""
+        row = Row(scenario.name, role, tuple(actions))
         counts = self.count(scenario, role)
         row.calls = sum(counts.values())
         plan = fitting.faults(role, counts, actions)
         row.planned = len(plan)
         self.scenario = scenario
         self.rest()
+        before = self.memory()
         end = time.monotonic() + (seconds or 1e9)
         for number, fault in enumerate(plan[::every]):
             if time.monotonic() > end:
                 break
             known = len(row.bugs)
+            row.tried += 1
             self.inject(scenario, fault, row)
             if number % BETWEEN == BETWEEN - 1 or len(row.bugs) > known:
                 row.bugs += [f"{fault} or one of {BETWEEN} before: left over: {one}"
                              for one in self.leaks()]
+                if out:
+                    row.save(out)
             if say:
                 for bug in row.bugs[known:]:
                     say(f"BUG {scenario.name}: {bug}")
         row.bugs += [f"after the walk: left over: {one}" for one in self.leaks()]
+        row.memory = {comm: [before[comm], now] for comm, now in self.memory().items()
+                      if comm in before}
+        row.bugs += [f"after the walk: {comm} has grown from {old} to {new} KiB"
+                     for comm, (old, new) in row.memory.items() if new - old > GROWTH[comm]]
+        if out:
+            row.save(out)
         return row
 
 
