@@ -143,3 +143,26 @@ def test_a_wait_that_is_interrupted_leaves_no_dead_process(walk):
     row = Row("grow", "spawner")
     walk.inject(grow, fitting.Fault("spawner", "waitpid", -1, 1, FAIL, errno.EINTR), row)
     assert row.injected == 1 and not row.bugs + walk.leaks(), row.bugs
+
+
+@pytest.mark.parametrize("call, ask", [
+    ({"call": "lseek", "error": errno.EIO},
+     lambda one: one.client.post({"from": "d/a", "to": "d/b"}, path=one.path + "/copy")),
+    ({"call": "syscall", "number": 217, "error": errno.EIO}, lambda one: one.get("/ls?path=d")),
+    ({"call": "syscall", "number": 217, "error": errno.EIO},
+     lambda one: one.get("/search?path=d&text=kept")),
+    ({"call": "read", "error": errno.EIO}, lambda one: one.get("/search?path=d&text=kept")),
+    ({"call": "fstat", "nth": 3, "error": errno.EIO},
+     lambda one: one.get("/search?path=d&text=kept")),
+], ids=["copy", "list", "walk", "read", "search"])
+def test_what_could_not_be_read_is_not_left_out(walk, call, ask):
+    """A copy was all zeros, a listing or a search lacked what was there, and all were successes."""
+    client = walk.client()
+    with session(client, size="1M") as one:
+        for name in ("d/a", "d/c"):
+            assert one.write(name, b"kept" * 3000).status == 201
+        hits = walk.page.hits
+        with walk.page.failing("init child", **call):
+            answer = ask(one)
+        assert walk.page.hits > hits and answer.status in (500, 503), answer.text
+    client.close()

@@ -39,7 +39,6 @@ struct call {
 };
 
 /* -- file.c: the server's side.  All of these end the process when the server is gone. */
-
 /* Queues a frame of the fixed struct that belongs to type, and text (cut to what a frame holds). */
 void call_frame(struct call *c, enum file_frame type, const void *fixed, const char *text,
                 size_t len);
@@ -108,6 +107,7 @@ struct walk {
 
 /* Takes `top` over.  What vanishes or changes its kind meanwhile is passed over. */
 int walk_tree(struct call *c, int top, const struct walk *walk);
+bool file_has_vanished(int error); /* or is something else now: others work in the tree */
 /* Removes what is at (dir, name) with all that is in it, and counts in c->done. */
 int walk_remove(struct call *c, int dir, const char *name);
 /* The same for all that is in `top`, which it takes over. */

@@ -136,11 +136,15 @@ static int scan_file(struct call *c, struct search *s, int fd, const char *path)
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0) {
+            r = call_fail(c, errno, path);
+            break;
+        }
         if (n > 0 && memchr(c->buffer + have, '\0', (size_t)n) != NULL)
             break;
         call_check(c);
-        is_end = n <= 0;
-        have += n > 0 ? (size_t)n : 0;
+        is_end = n == 0;
+        have += (size_t)n;
         len = searchable(c->buffer, have, sizeof c->buffer, is_end);
         r = search_block(c, s, &f, c->buffer, len);
         /* Of a line that goes on, a match may have begun. */
@@ -157,16 +161,17 @@ static int scan_file(struct call *c, struct search *s, int fd, const char *path)
 static int search_text(struct call *c, void *data, const struct walk_entry *entry)
 {
     struct stat st;
-    int fd;
+    int fd, r;
 
     if (!S_ISREG(entry->st.st_mode))
         return 0;
     fd = openat(entry->dir, entry->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        return file_has_vanished(errno) || errno == ENXIO ? 0 : call_fail(c, errno, entry->path);
+    r = fstat(fd, &st) < 0 ? call_fail(c, errno, entry->path) : 0;
+    if (r < 0 || !S_ISREG(st.st_mode)) {
         close(fd);
-        return 0;
+        return r;
     }
     return scan_file(c, data, fd, entry->path);
 }

@@ -45,7 +45,7 @@ static void send_head(struct call *c, struct pack *p)
     send_chunk(c, p->head, tar_format(&p->member, p->head));
 }
 
-static void send_file(struct call *c, int fd, uint64_t size)
+static int send_file(struct call *c, int fd, uint64_t size)
 {
     const uint64_t padded = (size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 
@@ -59,7 +59,9 @@ static void send_file(struct call *c, int fd, uint64_t size)
 
             if (n < 0 && errno == EINTR)
                 continue;
-            if (n <= 0) {
+            if (n < 0)
+                return call_fail(c, errno, "read");
+            if (n == 0) {
                 call_explain(c, 0, "files have changed while they were packed");
                 break;
             }
@@ -70,6 +72,7 @@ static void send_file(struct call *c, int fd, uint64_t size)
         at += len;
         c->done += have;
     }
+    return 0;
 }
 
 /* The name under which the same file has been packed already, or NULL; keeps a new one. */
@@ -93,23 +96,25 @@ static const char *earlier_name(struct pack *p, const struct stat *st, const cha
     return NULL;
 }
 
-static void pack_file(struct call *c, struct pack *p, int dir, const char *name)
+static int pack_file(struct call *c, struct pack *p, int dir, const char *name)
 {
     _cleanup_fd_ int fd =
         openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     const char *earlier;
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+    if ((fd < 0 && !file_has_vanished(errno) && errno != ENXIO) || (fd >= 0 && fstat(fd, &st) < 0))
+        return call_fail(c, errno, p->member.name);
+    if (fd < 0 || !S_ISREG(st.st_mode)) {
         c->left_out++;
-        return;
+        return 0;
     }
     earlier = earlier_name(p, &st, p->member.name);
     p->member.type = earlier != NULL ? '1' : '0';
     p->member.size = earlier != NULL ? 0 : (uint64_t)st.st_size;
     snprintf(p->member.target, sizeof p->member.target, "%s", earlier != NULL ? earlier : "");
     send_head(c, p);
-    send_file(c, fd, p->member.size);
+    return send_file(c, fd, p->member.size);
 }
 
 static int pack_entry(struct call *c, void *data, const struct walk_entry *entry)
@@ -128,7 +133,7 @@ static int pack_entry(struct call *c, void *data, const struct walk_entry *entry
     p->member.modified_s = entry->st.st_mtim.tv_sec;
     p->member.size = 0;
     if (S_ISREG(entry->st.st_mode)) {
-        pack_file(c, p, entry->dir, entry->name);
+        return pack_file(c, p, entry->dir, entry->name);
     } else if (S_ISDIR(entry->st.st_mode)) {
         p->member.type = '5';
         send_head(c, p);

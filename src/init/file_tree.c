@@ -144,8 +144,10 @@ static int copy_bytes(struct call *c, int from, int to)
         int r;
 
         at = lseek(from, at, SEEK_DATA);
+        if (at < 0 && errno == ENXIO)
+            break; /* only a hole is left */
         if (at < 0 || (end = lseek(from, at, SEEK_HOLE)) < 0)
-            break; /* ENXIO: only a hole is left */
+            return -errno;
         if (end > st.st_size)
             end = st.st_size;
         if ((r = copy_range(c, from, to, at, end)) < 0)

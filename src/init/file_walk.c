@@ -31,9 +31,10 @@ static char path[WALK_PATH];
 static bool was_lifted; /* something in this walk, to: */
 static struct place attic = {.dir = -1};
 
-/* The next name of a level, NULL at its end. */
-static const char *next_name(struct level *l)
+/* The next name of a level goes to *ret, NULL at its end. */
+static int next_name(struct level *l, const char **ret)
 {
+    *ret = NULL;
     for (;;) {
         const struct dirent *entry;
 
@@ -41,12 +42,14 @@ static const char *next_name(struct level *l)
             l->n = syscall(SYS_getdents64, l->fd, l->chunk, sizeof l->chunk);
             l->at = 0;
             if (l->n <= 0)
-                return NULL; /* also when it was removed meanwhile */
+                return l->n == 0 || errno == ENOENT ? 0 : -errno; /* removed meanwhile */
         }
         entry = (const void *)(l->chunk + l->at);
         l->at += entry->d_reclen;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            *ret = entry->d_name;
+            return 0;
+        }
     }
 }
 
@@ -62,7 +65,7 @@ static bool append_name(const struct level *l, const char *name)
     return true;
 }
 
-static bool has_vanished(int error)
+bool file_has_vanished(int error)
 {
     return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
@@ -100,7 +103,7 @@ static int lift(struct call *c, unsigned depth, const char *name)
     if (r < 0)
         return r;
     if (renameat(levels[depth].fd, name, attic.dir, hidden) < 0)
-        return has_vanished(errno) ? 0 : call_fail(c, errno, name);
+        return file_has_vanished(errno) ? 0 : call_fail(c, errno, name);
     was_lifted = true;
     return 0;
 }
@@ -122,7 +125,7 @@ static int enter(struct call *c, const struct walk *walk, unsigned depth, const 
     }
     next->fd = openat(levels[depth].fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (next->fd < 0)
-        return has_vanished(errno) ? 0 : call_fail(c, errno, path);
+        return file_has_vanished(errno) ? 0 : call_fail(c, errno, path);
     next->path_len = strlen(path);
     next->n = next->at = 0;
     return 1;
@@ -156,7 +159,7 @@ static int visit(struct call *c, const struct walk *walk, unsigned depth, const 
     if (!append_name(&levels[depth], name))
         return call_explain(c, ENAMETOOLONG, "a path is too long");
     if (fstatat(entry.dir, name, &entry.st, AT_SYMLINK_NOFOLLOW) < 0)
-        return has_vanished(errno) ? 0 : call_fail(c, errno, path);
+        return file_has_vanished(errno) ? 0 : call_fail(c, errno, path);
     r = walk->entry(c, walk->data, &entry);
     if (r != 0 || !S_ISDIR(entry.st.st_mode))
         return r < 0 ? r : 0;
@@ -173,8 +176,10 @@ int walk_tree(struct call *c, int top, const struct walk *walk)
     levels[0].n = levels[0].at = 0;
     path[0] = '\0';
     for (;;) {
-        const char *name = next_name(&levels[depth]);
+        const char *name;
 
+        if ((r = next_name(&levels[depth], &name)) < 0)
+            break;
         if (++count % CHECK_EVERY == 0)
             call_check(c);
         if (name != NULL) {
@@ -208,7 +213,7 @@ static int remove_left(struct call *c, void *data, const struct walk_entry *dire
 {
     if (unlinkat(directory->dir, directory->name, AT_REMOVEDIR) == 0)
         c->done++;
-    else if (!has_vanished(errno))
+    else if (!file_has_vanished(errno))
         return call_fail(c, errno, directory->path);
     return 0;
 }

@@ -38,7 +38,10 @@ def equal(got, wanted, what):
 
 def fetch(client, path):
     """The bytes of a GET; one that breaks off is seen as such, which requests alone does not do."""
-    response = client.session.get(client.url + path, timeout=TIMEOUT)
+    try:
+        response = client.session.get(client.url + path, timeout=TIMEOUT)
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise Refused from error
     size = response.headers.get("Content-Length")
     if response.status_code not in (200, 500, 503, 507):
         raise Wrong(f"{response.status_code}: {response.text[:300]}")
