@@ -27,6 +27,7 @@ class Scenario:
 
     name = "?"
     is_session = False
+    is_lasting = False  # whether something of it stays on purpose, as groups do
     bound = 30  # seconds, within which there is an answer, whatever fails
     patience = 0.1  # seconds to wait for a call that may come after the answer
 

@@ -57,7 +57,7 @@ class InSession(Scenario):
     undisturbed.  durable: whether it survives its processes; warm: whether it is replaced once it has
     no warm interpreters any more, as after three that failed."""
 
-    is_session = True
+    is_session = is_lasting = True
 
     def __init__(self, name, steps, durable=True, warm=False):
         self.name, self.steps, self.durable, self.warm = name, steps, durable, warm
@@ -239,6 +239,7 @@ class Build(Scenario):
     """An environment: built, used, deleted."""
 
     name = "build"
+    is_lasting = True
     bound = 90
 
     def __init__(self):

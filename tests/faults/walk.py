@@ -129,8 +129,9 @@ class Walk:
         self.heal()
         for _ in range(2):
             together([self.heal] * SLOTS)
-        if self.scenario and self.scenario.is_session:
+        if self.scenario and self.scenario.is_lasting:
             self.scenario.prepare(self)
+            self.scenario.run(self)
             self.scenario.finish(self)
         self.base = self.settled(lambda now, last: now == last)
 
