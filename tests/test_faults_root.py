@@ -10,7 +10,7 @@ from faults import session_scenarios as sessions
 from faults.walk import DIE, FAIL, RIGHT, Row, Walk, loops
 from session_client import Session, session
 
-LOCKING = (1, 14, 80, 95, 112, 117, 119, 126, 135, 141, 157, 257, 292, 302, 317, 436, 444, 445,
+LOCKING = (1, 14, 80, 95, 112, 117, 119, 126, 135, 140, 157, 257, 292, 302, 317, 436, 444, 445,
            446)  # the calls of a warm run before its code starts, by number (x86-64)
 
 
