@@ -6,6 +6,8 @@ from client import wait_until
 from server import held
 
 SECRET = "secret-word-91d2"
+# Processes of ours that are in no nest.
+OUTSIDE = ("dunlin", "dunlin-spawner", "dunlin-network")
 
 
 def lines_of(text):
@@ -65,7 +67,7 @@ def test_the_text_format_is_key_value(make_server):
 def test_no_process_of_a_nest_has_the_log_open(server):
     logs = {str(server.log), str(server.directory / "stdout")}
     with held(server):
-        inside = [one for one in server.tree() if one.comm not in ("dunlin", "dunlin-spawner")]
+        inside = [one for one in server.tree() if one.comm not in OUTSIDE]
         assert len(inside) >= 4, inside  # builder, zygote, init, run
         has_it = [(one.comm, fd) for one in inside for fd in host.descriptors(one.pid) if fd in logs]
     assert not has_it
