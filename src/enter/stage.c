@@ -267,9 +267,3 @@ int stage_bind(int from, int at, const char *name, struct err *e)
         return err_set(e, ERR_INTERNAL, errno, "stage: bind for %s", name);
     return stage_attach(tree, at, name, e);
 }
-
-void stage_remove(const char *dir)
-{
-    while (umount2(dir, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
-        ;
-}

@@ -19,7 +19,8 @@ struct stage_config {
 
 /* Mounts a read-only tmpfs on config->dir that holds usr, etc and the runtime (read-only binds),
  * the device nodes, and empty mount points for proc, dev/pts, dev/shm, tmp and the work directory.
- * Needs real root.  0, or -1 with whatever was mounted left to stage_remove(). */
+ * Needs real root.  0, or -1 with what was mounted so far left there, in the caller's mount
+ * namespace. */
 int stage_make(const struct stage_config *config, struct err *e);
 
 /* The text of /etc/resolv.conf for the configured resolvers: empty when there are none. */
@@ -49,6 +50,3 @@ int stage_make_dev(int at, struct err *e);
  * links on the same mount. */
 int stage_attach(int tree, int at, const char *name, struct err *e);
 int stage_bind(int from, int at, const char *name, struct err *e);
-
-/* Takes the tree down again.  Safe on a directory where nothing is mounted. */
-void stage_remove(const char *dir);
