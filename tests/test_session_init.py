@@ -12,8 +12,8 @@ import time
 import pytest
 
 import nest as nests
-from nest_session import (ADMIT, ADMITTED, ALL, FAILED, FILE, GROUP, HEAD, PROCESS, RESIZE, STARTED, STOP, STOPPED, TEMPORARY,
-                          Session, read_all, read_until)
+from nest_session import (ADMIT, ADMITTED, ALL, FAILED, FILE, FRAME_SESSION, GROUP, HEAD, PROCESS, RESIZE, SCRIPT, STARTED,
+                          STOP, STOPPED, TEMPORARY, Session, read_all, read_until, strings)
 
 FILE_READ, FILE_WRITE, FILE_PROCESSES = 3, 4, 16
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes")
@@ -336,13 +336,42 @@ def test_stop_of_an_idle_session_takes_no_time(nest):
 @pytest.mark.parametrize("message", [
     b"\1\0\0\0", HEAD.pack(77, 1), HEAD.pack(1, 1) + b"x", HEAD.pack(5, 1) + struct.pack("=II", 0, 0),
     HEAD.pack(1, 1) + struct.pack("=IIIHH", 0, 5, 0, 0, 0) + b"a\0", HEAD.pack(4, 1) + b"abcd",
-    HEAD.pack(7, 1) + b"short", HEAD.pack(3, 1)])
+    HEAD.pack(7, 1) + b"short", HEAD.pack(3, 1), HEAD.pack(5, 1) + b"x", HEAD.pack(6, 1) + b"x",
+    HEAD.pack(1, 1) + struct.pack("=IIIHH", SCRIPT, 1, 0, 0, 0) + strings("", "/tmp/" + "x" * 5000, "a"),
+    HEAD.pack(1, 1) + struct.pack("=IIIHH", 0, 1, 0, 0, 0) + strings("", "", "no descriptors")])
 def test_a_server_that_breaks_the_protocol_ends_the_session(nest, message):
     with Session(nest) as session:
         session.sock.send(message)
         data = session.sock.recv(1000)
         assert HEAD.unpack_from(data)[0] == FAILED
         assert session.sock.recv(1000) == b""
+
+
+def test_a_run_for_a_process_that_is_not_ready_ends_the_session(nest):
+    with Session(nest) as session:
+        number = session.start(["sleep", "60"])
+        session.wait(STARTED, number)
+        session.give((number,), "pass")
+        with pytest.raises(AssertionError, match="not ready"):
+            session.wait(STOPPED, 0)
+
+
+def test_a_run_for_a_process_that_has_ended_is_passed_over(session):
+    session.give((77,), "pass")
+    assert session.shell("echo still here") == "still here\n"
+
+
+def test_a_session_with_a_wrong_number_of_descriptors_fails_with_its_reason(nest):
+    sandbox = nest.open()
+    sandbox.expect(nests.READY)
+    sandbox.control.sendall(struct.pack("=IIII", FRAME_SESSION, 8, 1, 0))
+    assert b"0 descriptors" in sandbox.expect(nests.FAILED)
+    sandbox.close()
+
+
+def test_init_is_not_started_by_hand():
+    ended = subprocess.run([nests.DIST / "libexec/dunlin/dunlin-init"], capture_output=True, check=False)
+    assert ended.returncode == 2 and b"not by hand" in ended.stderr
 
 
 def test_a_session_ends_when_the_server_goes_away(nest):
