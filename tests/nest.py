@@ -18,6 +18,7 @@ import time
 import traceback
 
 import descriptors
+from drivers import DIST
 
 RUN, BUILD, TOOL = range(3)  # enum spawn_nest_kind
 COLD, WARM = range(2)  # enum spawn_kind
@@ -28,7 +29,6 @@ JOB_CHANGED, JOB_RUNNER = 2, 4
 NUMBER = 63  # of the nest that tests make; a server opens it last
 FIRST_ID, IDS = 0x70010000 + NUMBER * 0x10000, 0x10000
 PATH = "/opt/venv/bin:/opt/conda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-DIST = pathlib.Path(__file__).parents[1] / "build" / "dist"
 
 NAMESPACES = 0x10000000 | 0x20000000 | 0x00020000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
 NEW_USER, NEW_NS, NEW_NET = 0x10000000, 0x00020000, 0x40000000
@@ -182,6 +182,7 @@ class Nest:
     def _become_spawner(self, tree, kind, sock, listed, words):
         os.setsid()
         libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        descriptors.keep_page()
         os.chdir(self._lay_out(tree, kind))
         init = os.open(DIST / "libexec/dunlin/dunlin-init", os.O_RDONLY)
         ready, go = os.pipe(), os.pipe()

@@ -6,12 +6,9 @@ import os
 import pathlib
 import subprocess
 
-import pytest
-
 import host
+from drivers import ROOT, built
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DIST = pathlib.Path(os.environ.get("DUNLIN_DIST", ROOT / "build/dist"))
 PEER = ROOT / "tests/network/peer.py"
 FIRST = "dunlin-0123456789abcdef"
 SECOND = "dunlin-fedcba9876543210"
@@ -26,15 +23,6 @@ HOST = ("45.0.0.1", "10.9.0.1", "2a00::1", "fd09::1")
 # To a datagram; the kernel sends an address few such notices in a second.
 PROHIBITED = ("EHOSTUNREACH", "EACCES", "timeout")
 REFUSED = tuple(a for a in PRIVATE if a != "198.51.100.1") + METADATA + TRANSLATED
-
-
-def driver_path():
-    """The test program, wherever the build directory is."""
-    for build in (DIST.parent, ROOT / "build"):
-        path = build / "src/spawner/network_driver"
-        if path.exists():
-            return path
-    pytest.skip("network_driver has not been built")
 
 
 def run(*words, check=True):
@@ -78,7 +66,7 @@ class Driver:
 
     def __init__(self, name, *before):
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", name, *before, driver_path()],
+            ["ip", "netns", "exec", name, *before, built("src/spawner/network_driver")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.log = ""
 

@@ -15,10 +15,10 @@ import requests
 
 import host
 from client import Client, unique_name, wait_until
+from drivers import DIST
 from slowness import stretched
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-DIST = pathlib.Path(os.environ.get("DUNLIN_DIST", REPOSITORY / "build" / "dist"))
 DUNLIN = DIST / "bin" / "dunlin"
 START_SECONDS = 90  # the first start makes the private copy of the system files
 STOP_SECONDS = stretched(15)

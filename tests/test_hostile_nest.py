@@ -6,21 +6,11 @@ import time
 import pytest
 
 from client import wait_until
-from network_world import ROOT
-from server import DIST
+from drivers import built
 from spawner import CLOSE, LAYER_NEXT, OPEN, Spawner
 
 PROMPT_SECONDS = 2  # a busy machine; what is left behind lingers for an hour
 SILENCE_SECONDS = 20  # ANSWER_US in nest_process.c
-
-
-def hostile_nest():
-    """The test program, wherever the build directory is."""
-    for build in (DIST.parent, ROOT / "build"):
-        path = build / "src/spawner/hostile_nest"
-        if path.exists():
-            return path
-    pytest.skip("hostile_nest has not been built")
 
 
 def open_slot(spawner, seconds=10):
@@ -39,14 +29,14 @@ def open_slot(spawner, seconds=10):
 def silent():
     """A spawner whose nest has been asked for all slots that there are, and when; the other tests run
     while it waits."""
-    with Spawner(init=bytes(hostile_nest()), work_dir=b"/silent", slots=2) as spawner:
+    with Spawner(init=bytes(built("src/spawner/hostile_nest")), work_dir=b"/silent", slots=2) as spawner:
         slots = {open_slot(spawner) for _ in range(2)}
         yield spawner, slots, time.monotonic()
 
 
 @pytest.mark.parametrize("what", ("peer", "self", "server", "linger", "surplus"))
 def test_the_spawner_goes_on_and_in_time(what):
-    with Spawner(init=bytes(hostile_nest()), work_dir=b"/" + what.encode()) as spawner:
+    with Spawner(init=bytes(built("src/spawner/hostile_nest")), work_dir=b"/" + what.encode()) as spawner:
         for _ in range(3):
             slot = open_slot(spawner)
             spawner.send(CLOSE, slot=slot)

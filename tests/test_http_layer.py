@@ -13,26 +13,17 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-DIST = pathlib.Path(os.environ.get("DUNLIN_DIST", ROOT / "build/dist"))
+from drivers import ROOT, built
+
 SCALE_MS = 40  # of a "second" in deadlines
 MIB = 1 << 20
-
-
-def echo_path():
-    """The test program, wherever the build directory is."""
-    for build in (DIST.parent, ROOT / "build"):
-        path = build / "src/http/http_echo"
-        if path.exists():
-            return path
-    pytest.skip("http_echo has not been built")
 
 
 class Echo:
     """A running http_echo and ways to talk to it."""
 
     def __init__(self, *options):
-        self.process = subprocess.Popen([echo_path(), *options], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([built("src/http/http_echo"), *options], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 
     def connect(self, host="127.0.0.1", timeout=5):
@@ -480,7 +471,7 @@ def test_an_address_that_cannot_be_had_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         for host in ("nonsense", "192.0.2.1"):
-            run = subprocess.run([echo_path(), "--hosts", host], capture_output=True, text=True)
+            run = subprocess.run([built("src/http/http_echo"), "--hosts", host], capture_output=True, text=True)
             assert run.returncode == 1 and host in run.stderr
 
 

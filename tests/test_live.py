@@ -10,7 +10,8 @@ import tempfile
 import pytest
 
 import host
-from server import DIST, REPOSITORY, clean_environment
+from drivers import DIST, built
+from server import clean_environment
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes"),
               pytest.mark.deadline(180)]
@@ -19,21 +20,12 @@ PARENTS = 1 << 2
 MIB = 1 << 20
 
 
-def driver_path():
-    """The test program, wherever the build directory is."""
-    for build in (DIST.parent, REPOSITORY / "build"):
-        path = build / "src/engine/live_driver"
-        if path.exists():
-            return path
-    pytest.skip("live_driver has not been built")
-
-
 class Driver:
     """One live_driver; each op is a call with the fields of its line."""
 
     def __init__(self, data, *flags):
         self.popen = subprocess.Popen(
-            [driver_path(), DIST, f"--data={data}", *flags], text=True,
+            [built("src/engine/live_driver"), DIST, f"--data={data}", *flags], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=clean_environment())
 

@@ -10,20 +10,12 @@ import tempfile
 import pytest
 
 import host
-from server import DIST, REPOSITORY, clean_environment
+from drivers import DIST, built
+from server import clean_environment
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes"),
               pytest.mark.deadline(180)]
 BASE = 1
-
-
-def driver_path():
-    """The test program, wherever the build directory is."""
-    for build in (DIST.parent, REPOSITORY / "build"):
-        path = build / "src/engine/engine_driver"
-        if path.exists():
-            return path
-    pytest.skip("engine_driver has not been built")
 
 
 class Driver:
@@ -32,7 +24,7 @@ class Driver:
     def __init__(self, data, *flags):
         self.layers = pathlib.Path(data) / "layers"
         self.popen = subprocess.Popen(
-            [driver_path(), DIST, f"--data={data}", "--pool-min=0", *flags], text=True,
+            [built("src/engine/engine_driver"), DIST, f"--data={data}", "--pool-min=0", *flags], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=clean_environment())
 

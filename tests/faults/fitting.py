@@ -58,7 +58,8 @@ WHOLE = {"readlink", "getrandom"}  # never short with the sizes we ask for
 
 @dataclass(frozen=True)
 class Fault:
-    """The nth call of a kind by a role does an action; error: an errno, 0 with others than FAIL."""
+    """The nth call of a kind by a role does an action; error: an errno, 0 with others than FAIL.  nth 0: the
+    next from a place that has not failed yet."""
 
     role: str
     call: str
@@ -71,7 +72,7 @@ class Fault:
         call = f"syscall {self.number}" if self.call == "syscall" else self.call
         what = {FAIL: errno.errorcode.get(self.error, "fails"), SHORT: "short", DIE: "dies",
                 HANG: "hangs"}[self.action]
-        return f"{self.role}: {call} #{self.nth} {what}"
+        return f"{self.role}: {call}{f' #{self.nth}' if self.nth else ''} {what}"
 
 
 def ways(call, number, actions):
@@ -98,3 +99,10 @@ def faults(role, counts, actions=(FAIL, SHORT)):
             found += [Fault(role, call, number, nth, action, error)
                       for action, error in ways(call, number, actions)]
     return sorted(found, key=lambda one: (one.nth, one.call, one.number, one.action, one.error))
+
+
+def kinds(role, counts):
+    """For each kind of call in `counts` the fault that fails it at the next place that has not failed yet, in the
+    first way that fits."""
+    return [Fault(role, call, number, 0, *ways(call, number, (FAIL,))[0]) for call, number in sorted(counts)
+            if call not in NEVER and number not in NEVER_NUMBERS]

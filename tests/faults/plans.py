@@ -22,19 +22,27 @@ class Plan:
     env: dict = field(default_factory=dict)
     around: object = contextlib.nullcontext
 
-    def walk(self, roles=None, data=None, dist=None, **options):
+    def walk(self, roles=None, data=None, dist=None, places=None, **options):
         """Yields the Rows, one for each role; data: a state directory to use, or None; dist: as Walk's;
-        options: of Walk.walk()."""
+        places: a bytearray of those that have failed, each of which fails once (None: each call does); options:
+        of Walk.walk()."""
         options = {"actions": self.actions, **options}
+        if places is not None and FAIL not in options["actions"]:
+            return
         with self.around():
             walk = Walk("faults", self.env, data, dist)
             try:
+                if places is not None:
+                    walk.page.failed = bytes(places)
                 walk.start()
                 scenario = self.make()
                 for role in roles or self.roles:
-                    yield walk.walk(scenario, role, **options)
+                    yield walk.walk(scenario, role, **options) if places is None else \
+                        walk.walk_places(scenario, role, options["seconds"], options["say"])
                 walk.stop()
             finally:
+                if places is not None:
+                    places[:] = walk.page.failed
                 walk.close()
 
 

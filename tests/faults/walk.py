@@ -116,6 +116,7 @@ class Walk:
         self.page.disarm()
         if self.server:
             self.server.abandon()
+        self.page.close()
         subprocess.run(["rm", "-rf", self.folder, *([self.server.directory] if self.server else []),
                         *([] if self.keep_data else [self.data])], check=False)
 
@@ -223,11 +224,12 @@ class Walk:
         return {**plain, **{("syscall", nr): n for nr, n in self.page.numbers(role).items()}}
 
     def inject(self, scenario, fault, row):
-        """Runs the scenario with one fault; what came of it goes into the row."""
+        """Runs the scenario with one fault; what came of it goes into the row.  Returns whether it happened."""
         scenario.prepare(self)
         hits = self.page.hits
-        self.page.arm(fault.role, nth=fault.nth, call=fault.call, action=fault.action,
-                      number=fault.number if fault.number >= 0 else None, error=fault.error)
+        self.page.arm(fault.role, nth=fault.nth or 1, call=fault.call, action=fault.action,
+                      number=fault.number if fault.number >= 0 else None, error=fault.error,
+                      fresh=fault.nth == 0)
         start = time.monotonic()
         verdict, text = self.ask(scenario)
         if fault.action != HANG:
@@ -251,6 +253,7 @@ class Walk:
         if took > scenario.bound:
             row.bugs.append(f"{where}: took {took:.1f} s")
         row.bugs += [f"{where}: {problem}" for problem in self.after(scenario)]
+        return hit
 
     @staticmethod
     def is_lock(fault, where, scenario):
@@ -368,6 +371,23 @@ class Walk:
                      for comm, (old, new) in row.memory.items() if new - old > GROWTH[comm]]
         if out:
             row.save(out)
+        return row
+
+    def walk_places(self, scenario, role, seconds=None, say=None):
+        """Fails each kind of call once at each place that has not failed yet; returns the Row."""
+        row = Row(scenario.name, role)
+        counts = self.count(scenario, role)
+        row.calls = sum(counts.values())
+        self.scenario = scenario
+        self.rest()
+        end = time.monotonic() + (seconds or 1e9)
+        for fault in fitting.kinds(role, counts):
+            known = len(row.bugs)
+            while time.monotonic() < end and self.inject(scenario, fault, row):
+                pass
+            row.bugs += [f"{fault}, or an earlier one: left over: {one}" for one in self.leaks()]
+            for bug in row.bugs[known:]:
+                say(f"BUG {scenario.name}: {bug}")
         return row
 
 

@@ -146,14 +146,37 @@ UNMARKED static void spare_page(enum instrument_role role, struct instrument_reg
     r->rdi = INSTRUMENT_FD + 1;
 }
 
-UNMARKED static bool is_planned(enum instrument_role role, int call, long nr)
+/* A place is a call in the code and, where our frames can be followed, its callers two up: the ways
+ * in which one helper's failure is taken are several places.  `frame` is the caller's.  Libraries
+ * keep no frames: their callers' registers may hold anything, and only the stack is looked at. */
+UNMARKED static uint8_t *find_place(uint64_t caller, const uint64_t *frame)
+{
+    const uint64_t *here = __builtin_frame_address(0);
+    uint64_t hash = INSTRUMENT_PROGRAM + caller - (uint64_t)(uintptr_t)__ehdr_start;
+
+    for (int i = 0; i < 2 && INSTRUMENT_PROGRAM != 0; i++) {
+        if (frame <= here || frame - here > 4096 || ((uintptr_t)frame & 7) != 0)
+            break;
+        if (frame[1] - (uint64_t)(uintptr_t)__ehdr_start >= INSTRUMENT_CODE_MAX)
+            break; /* main() was called from elsewhere each time */
+        hash = hash * 0x9e3779b97f4a7c15ull + frame[1] - (uint64_t)(uintptr_t)__ehdr_start;
+        frame = (const uint64_t *)frame[0]; // NOLINT(performance-no-int-to-ptr)
+    }
+    hash *= 0x9e3779b97f4a7c15ull;
+    return &page->failed[(hash >> 40) % INSTRUMENT_PLACES];
+}
+
+UNMARKED static bool is_planned(enum instrument_role role, int call, long nr, uint8_t *failed)
 {
     int64_t left;
 
     if (__atomic_load_n(&page->armed, __ATOMIC_ACQUIRE) == 0 || (page->roles & (1u << role)) == 0 ||
-        (page->call >= 0 && page->call != call) || (page->number >= 0 && page->number != nr))
+        (page->call >= 0 && page->call != call) || (page->number >= 0 && page->number != nr) ||
+        (page->fresh != 0 && *failed != 0))
         return false;
     left = __atomic_sub_fetch(&page->countdown, 1, __ATOMIC_RELAXED);
+    if (page->fresh != 0 && left == 0)
+        *failed = 1;
     return left == 0 || (left < 0 && page->repeat != 0);
 }
 
@@ -250,6 +273,7 @@ UNMARKED int instrument_call(uint32_t which, struct instrument_registers *r, uin
 {
     int call = which & 0xffff;
     long nr = call == CALL_syscall ? (long)r->rdi : -1;
+    const uint64_t *frame = *(const uint64_t **)__builtin_frame_address(0);
     enum instrument_role role;
 
     if (page == NULL)
@@ -260,7 +284,7 @@ UNMARKED int instrument_call(uint32_t which, struct instrument_registers *r, uin
     __atomic_add_fetch(&page->calls[role][call], 1, __ATOMIC_RELAXED);
     if (nr >= 0 && nr < INSTRUMENT_NUMBERS)
         __atomic_add_fetch(&page->numbers[role][nr], 1, __ATOMIC_RELAXED);
-    if (is_planned(role, call, nr)) {
+    if (is_planned(role, call, nr, find_place(caller, frame))) {
         tell(role, call, nr, caller);
         if (act(call, (enum kind)(which >> 16), r) != 0)
             return 1;
@@ -285,6 +309,8 @@ long sys_call6(long nr, long a, long b, long c, long d, long f, long g);
 UNMARKED long sys_call6(long nr, long a, long b, long c, long d, long f, long g)
 {
     struct instrument_registers r = {(uint64_t)a, (uint64_t)b, (uint64_t)c, 0, 0, 0, 0};
+    uint64_t caller = (uint64_t)(uintptr_t)__builtin_return_address(0);
+    const uint64_t *frame = *(const uint64_t **)__builtin_frame_address(0);
     enum instrument_role role;
 
     if (page != NULL) {
@@ -294,8 +320,8 @@ UNMARKED long sys_call6(long nr, long a, long b, long c, long d, long f, long g)
         __atomic_add_fetch(&page->calls[role][CALL_syscall], 1, __ATOMIC_RELAXED);
         if (nr < INSTRUMENT_NUMBERS)
             __atomic_add_fetch(&page->numbers[role][nr], 1, __ATOMIC_RELAXED);
-        if (is_planned(role, CALL_syscall, nr)) {
-            tell(role, CALL_syscall, nr, (uint64_t)(uintptr_t)__builtin_return_address(0));
+        if (is_planned(role, CALL_syscall, nr, find_place(caller, frame))) {
+            tell(role, CALL_syscall, nr, caller);
             if (page->action == INSTRUMENT_FAIL)
                 return page->error != 0 ? -page->error : -EIO;
             act_otherwise(nr == SYS_read || nr == SYS_write ? READS : POSIX, &r);

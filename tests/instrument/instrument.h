@@ -16,6 +16,7 @@
 #define INSTRUMENT_CALLS    256       /* entries of calls.def, at most */
 #define INSTRUMENT_NUMBERS  512       /* numbers of system calls */
 #define INSTRUMENT_CODE_MAX (8 << 20) /* bytes of a program's image */
+#define INSTRUMENT_PLACES   (1 << 20) /* hashes of places that call */
 
 /* Who calls.  A child is any process forked from it that has not executed another program. */
 enum instrument_role {
@@ -51,6 +52,7 @@ struct instrument_page {
     int32_t error;       /* errno; 0: the kind's usual one */
     uint32_t repeat;     /* every call from that one on */
     uint32_t hang;       /* hung threads wait while 1 */
+    uint32_t fresh;      /* only calls from places that have not failed yet count */
     int64_t realtime_ns; /* added to the time of day */
     /* What happened, the last one. */
     uint32_t hits;
@@ -64,6 +66,7 @@ struct instrument_page {
     uint64_t numbers[INSTRUMENT_ROLES][INSTRUMENT_NUMBERS];
     uint8_t code[4][INSTRUMENT_CODE_MAX]; /* 1 at each return address of a basic block's mark */
     int64_t heap_blocks, heap_bytes;      /* of malloc in `dunlin`: in use now */
+    uint8_t failed[INSTRUMENT_PLACES]; /* 1 at each place that has failed while `fresh` was set */
 };
 
 #define INSTRUMENT_UNMARKED __attribute__((no_sanitize_coverage))

@@ -27,6 +27,7 @@ KINDS = dict(re.findall(r"^CALL\((\w+), (\w+)\)", (FOLDER / "calls.def").read_te
 FAIL, SHORT, DIE, HANG = 1, 2, 3, 4
 MAGIC = 0x3154534E494E5544
 CODE_MAX = 8 << 20
+PLACES = 1 << 20
 
 
 def build(asan=False):
@@ -53,13 +54,14 @@ class _Layout(ctypes.Structure):
         ("magic", ctypes.c_uint64), ("armed", ctypes.c_uint32), ("roles", ctypes.c_uint32),
         ("call", ctypes.c_int32), ("number", ctypes.c_int32), ("countdown", ctypes.c_int64),
         ("action", ctypes.c_uint32), ("error", ctypes.c_int32), ("repeat", ctypes.c_uint32),
-        ("hang", ctypes.c_uint32), ("realtime_ns", ctypes.c_int64), ("hits", ctypes.c_uint32),
+        ("hang", ctypes.c_uint32), ("fresh", ctypes.c_uint32), ("realtime_ns", ctypes.c_int64), ("hits", ctypes.c_uint32),
         ("hit_role", ctypes.c_int32), ("hit_call", ctypes.c_int32), ("hit_number", ctypes.c_int32),
         ("hit_pid", ctypes.c_int32), ("hit_program", ctypes.c_int32),
         ("hit_offset", ctypes.c_uint64), ("calls", ctypes.c_uint64 * 256 * len(ROLES)),
         ("numbers", ctypes.c_uint64 * 512 * len(ROLES)),
         ("code", ctypes.c_uint8 * CODE_MAX * len(PROGRAMS)),
         ("heap_blocks", ctypes.c_int64), ("heap_bytes", ctypes.c_int64),
+        ("failed", ctypes.c_uint8 * PLACES),
     ]
 
 
@@ -97,16 +99,22 @@ class Page:
         self._page.magic = MAGIC
 
     def close(self):
-        """Removes the file; processes that have it keep it."""
-        os.unlink(self.path)
+        """Removes the file; processes that have it keep it.  When coverage is measured, what has run
+        so far is added to the page that is measured with."""
+        measured = os.environ.get("DUNLIN_INSTRUMENT")
+        if measured and measured != self.path:
+            Page(measured).add(self)
+        pathlib.Path(self.path).unlink(missing_ok=True)
 
     # -- the plan
 
-    def arm(self, roles, nth=1, call=None, number=None, action=FAIL, error=0, repeat=False):
+    def arm(self, roles, nth=1, call=None, number=None, action=FAIL, error=0, repeat=False,
+            fresh=False):
         """From now on the `nth` call of any of `roles` (a name, or several) does `action`, once or,
         with `repeat`, it and each later one.  call: a symbol of calls.def, or None for any; number:
         of the system call, for call="syscall"; error: an errno (of SQLite a result code), 0 for the
-        usual one of its kind."""
+        usual one of its kind; fresh: only calls from places (with their callers) that have not
+        failed so before are counted."""
         page = self._page
         self.disarm()
         names = (roles,) if isinstance(roles, str) else roles
@@ -114,7 +122,7 @@ class Page:
         page.call = -1 if call is None else CALLS.index(call)
         page.number = -1 if number is None else number
         page.action, page.error, page.repeat = action, error, repeat
-        page.hang = action == HANG
+        page.hang, page.fresh = action == HANG, fresh
         page.countdown = nth
         page.armed = 1
 
@@ -131,6 +139,15 @@ class Page:
             yield
         finally:
             self.disarm()
+
+    @property
+    def failed(self):
+        """The places that have failed while `fresh`, as bytes; to be given to another page."""
+        return bytes(self._page.failed)
+
+    @failed.setter
+    def failed(self, places):
+        ctypes.memmove(self._page.failed, places, PLACES)
 
     def move_clock(self, seconds):
         """The time of day of all processes is the machine's plus `seconds` from now on."""
@@ -172,12 +189,32 @@ class Page:
         seen = bytes(self._page.code[PROGRAMS.index(program)])
         return [match.start() for match in re.finditer(b"\x01", seen)]
 
+    def add(self, other):
+        """Marks also what another page has marked."""
+        for program, name in enumerate(PROGRAMS):
+            marks = self._page.code[program]
+            for offset in other.code(name):
+                marks[offset] = 1
+
+    def forget(self, program):
+        """Takes the marks of a program away."""
+        ctypes.memset(self._page.code[PROGRAMS.index(program)], 0, CODE_MAX)
+
+
+def binary(dist, program):
+    """The path of a program in the build in `dist`."""
+    folder = {"dunlin": "bin", "_zygote.so": "share/dunlin/runtime/python"}
+    return pathlib.Path(dist) / folder.get(program, "libexec/dunlin") / program
+
+
+def image_base(program):
+    """The address at which a program's image begins, as its debug information has it."""
+    return 0x400000 if program == "dunlin-init" else 0
+
 
 def place(dist, hit):
     """function and file:line of a hit, from the debug information of the build in `dist`."""
-    folder = {"dunlin": "bin", "_zygote.so": "share/dunlin/runtime/python"}
-    binary = pathlib.Path(dist) / folder.get(hit.program, "libexec/dunlin") / hit.program
-    base = 0x400000 if hit.program == "dunlin-init" else 0
-    answer = subprocess.run(["addr2line", "-f", "-s", "-e", binary, hex(base + hit.offset - 1)],
+    address = image_base(hit.program) + hit.offset - 1
+    answer = subprocess.run(["addr2line", "-f", "-s", "-e", binary(dist, hit.program), hex(address)],
                             capture_output=True, text=True, check=True)
     return " ".join(answer.stdout.split())
