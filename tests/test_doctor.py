@@ -1,5 +1,6 @@
 """dunlin doctor: what it says of this machine, and of one that lacks something."""
 import json
+import os
 import pathlib
 import subprocess
 
@@ -33,7 +34,9 @@ def without(spoil, *flags):
 
 def traces():
     """What a careless doctor would leave: groups, mounts and processes of its own."""
-    groups = [str(path) for path in pathlib.Path("/sys/fs/cgroup").glob("**/dunlin-doctor-*")]
+    # os.walk() passes over groups that others remove meanwhile.
+    groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup")
+              if os.path.basename(folder).startswith("dunlin-doctor-")]
     mounts = pathlib.Path("/proc/self/mounts").read_text().count("dunlin-doctor")
     processes = [path.parent.name for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
                  if b"\0doctor\0" in read_quietly(path)]

@@ -79,15 +79,15 @@ class World(Talk):
                 self.remove(f"/environments/{one['name']}")
 
     def recorded(self):
-        """Durable sessions, snapshots and environments as the database has them: what a crash would
-        leave."""
+        """Durable sessions, snapshots and environments of a client without a key as the database
+        has them: what a crash would leave."""
         path = self.server.data / "db" / "dunlin.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")
             return (
                 {i: (b, json.loads(labels or "{}")) for i, b, labels in
-                 db.execute("SELECT id, bytes, labels FROM sessions")},
-                {i for i, in db.execute("SELECT id FROM snapshots")},
+                 db.execute("SELECT id, bytes, labels FROM sessions WHERE owner = ''")},
+                {i for i, in db.execute("SELECT id FROM snapshots WHERE owner = ''")},
                 {name: (description, ENVIRONMENT_STATUS[status]) for name, description, status in
                  db.execute("SELECT name, description, status FROM environments")})
 
