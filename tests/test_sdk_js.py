@@ -1,7 +1,9 @@
 """The JavaScript package against a real server: its own tests (node:test), the examples, a browser."""
 import http.server
 import json
+import os
 import shutil
+import signal
 import subprocess
 import threading
 
@@ -119,11 +121,11 @@ def test_a_page_in_a_browser_uses_it(page, tmp_path):
     chromium = subprocess.Popen(
         [browser, "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
          "--remote-debugging-port=0", address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, start_new_session=True)
     try:
         wait_until(lambda: found, 40, "the page tells what it has seen")
     finally:
-        chromium.terminate()
+        os.killpg(chromium.pid, signal.SIGTERM)  # a script, which does not pass it on
         chromium.wait(10)
     seen = found[0]
     assert seen.get("error") is None, seen
