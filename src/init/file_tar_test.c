@@ -214,6 +214,25 @@ static void test_a_malformed_archive_is_told_in_words(void **state)
     assert_int_equal(unpack("f"), ENOTDIR);
 }
 
+static void test_what_is_longer_than_any_name_is_refused(void **state)
+{
+    static char longer[TAR_EXTRA + 1];
+
+    ROOT_ONLY();
+    memset(longer, 'n', sizeof longer - 1);
+    add('x', "records", "", longer);
+    add('0', "f", "", "text");
+    assert_int_equal(unpack("u"), EINVAL);
+    assert_contains(answer.text, "name or record that is too long");
+    archive_len = 0;
+    longer[TAR_NAME] = '\0';
+    add('L', "name", "", longer);
+    add('0', "f", "", "text");
+    assert_int_equal(unpack("u"), EINVAL);
+    assert_contains(answer.text, "name that is too long");
+    assert_int_equal(access("u/f", F_OK), -1);
+}
+
 static void test_a_full_workspace_ends_it(void **state)
 {
     char name[16], text[400];
@@ -273,6 +292,7 @@ int main(void)
         TEST(test_members_never_leave_the_directory),
         TEST(test_devices_are_left_out),
         TEST(test_a_malformed_archive_is_told_in_words),
+        TEST(test_what_is_longer_than_any_name_is_refused),
         TEST_TINY(test_a_full_workspace_ends_it),
         TEST(test_processes_are_told),
     };
