@@ -319,6 +319,21 @@ def test_archives_go_out_and_in(one):
     assert one.get("/tar?path=no").status == 404
 
 
+def test_archives_that_break_off_leave_no_descriptor_behind(client, server):
+    """Each left three in the server for good: whoever made a deep tree could use them up."""
+    with session(client, size="4M") as deep:
+        deep.shell("for i in $(seq 80); do mkdir d; cd d; done")
+        before = host.descriptor_count(server.http_process.pid)
+        for _ in range(12):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+                sock.sendall(f"GET {deep.path}/tar?path=d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                answer = sock.recv(1000)
+                time.sleep(0.3)  # it has ended, and nothing more comes of us
+                answer += b"".join(iter(lambda: sock.recv(1 << 16), b""))
+            assert len(answer) > 10000 and not answer.endswith(b"0\r\n\r\n")
+        eventually(lambda: host.descriptor_count(server.http_process.pid) <= before + 3)
+
+
 def test_archives_that_lead_out_or_are_none_are_refused(one):
     def pack(name, **what):
         out = io.BytesIO()

@@ -42,11 +42,14 @@ static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t cap)
         }
         return (ssize_t)n;
     }
-    if (st->ended)
-        return st->is_broken || position < st->size ? MHD_CONTENT_READER_END_WITH_ERROR
-                                                    : MHD_CONTENT_READER_END_OF_STREAM;
-    if (c->client_gone || c->is_cut)
+    if (st->ended && !st->is_broken && position >= st->size)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (st->ended || c->client_gone || c->is_cut) {
+        /* libmicrohttpd 1.0.1 shuts the socket of a chunked answer that fails, but does not close
+         * it until something more comes in: connection_run() does. */
+        c->is_cut = true;
         return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     r->suspended = true;
     MHD_suspend_connection(c->mhd);
     return 0;
