@@ -14,6 +14,7 @@
 #define TICK_S          0.1  /* engine.c's timer */
 #define RATE_WEIGHT     0.2  /* of the newest tick in the smoothed rate: follows within a second */
 #define COVER_S         0.05 /* the pool covers so many seconds of demand */
+#define LULL_TICKS      100  /* without a run, after which nobody is expected to come at once */
 #define FAILURES_LOUD   3    /* in a row, before it is more than a warning */
 #define RETRY_FIRST_US  10000
 #define RETRY_DOUBLINGS 7        /* at most 1.3 s between attempts */
@@ -164,16 +165,20 @@ static void follow_demand(struct pool *p)
     double now = p->taken / TICK_S;
     uint32_t want;
 
+    p->quiet_ticks = p->taken > 0 ? 0 : p->quiet_ticks + 1;
     p->taken = 0;
     p->rate += (now - p->rate) * RATE_WEIGHT;
     want = p->min + (uint32_t)(p->rate * COVER_S);
     p->target = want > p->max ? p->max : want;
 }
 
-/* One too many at a time: a short lull must not throw away what the next burst needs. */
+/* One too many at a time, and some more than the target are kept for a while: a short lull must not
+ * throw away what the next burst needs. */
 static void shrink(struct pool *p)
 {
-    if (p->nready > p->target + p->min)
+    uint32_t spare = p->quiet_ticks < LULL_TICKS ? p->min : 0;
+
+    if (p->nready > p->target + spare)
         sandbox_close(pop_ready(p));
 }
 

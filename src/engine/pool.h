@@ -87,6 +87,7 @@ struct pool {
     uint32_t nready, nopening, nwaiting;
     uint32_t min, max, target;
     uint32_t taken;            /* since the last tick */
+    uint32_t quiet_ticks;      /* since one was taken */
     double rate;               /* sandboxes taken per second, smoothed */
     bool made;                 /* one has been made since the start */
     uint32_t failures;         /* in a row */
