@@ -7,17 +7,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "service/session_internal.h"
 
 #define IDS_AHEAD 64 /* of processes */
 #define HOUR_MS   (INT64_C(3600) * 1000)
-
-int64_t session_now_ms(void)
-{
-    return (int64_t)(clock_wall_us() / 1000);
-}
 
 /* -- ids --------------------------------------------------------------------------------------- */
 
@@ -199,13 +193,16 @@ void session_set_disk(struct session *session, uint64_t bytes)
 
 static int64_t used_ms(const struct session *session)
 {
-    return session->users > 0 ? session_now_ms() : session->record.used_ms;
+    int64_t now = session_now_ms(session->service);
+
+    return session->users > 0 ? now : session->record.used_ms;
 }
 
 int64_t session_expires_ms(const struct session *session)
 {
     const struct session_record *r = &session->record;
-    int64_t unused = r->idle_ttl_s >= 0 ? used_ms(session) + r->idle_ttl_s * 1000 : 0;
+    int64_t used = used_ms(session);
+    int64_t unused = r->idle_ttl_s >= 0 ? used + r->idle_ttl_s * 1000 : 0;
     int64_t age = r->ttl_s >= 0 ? r->created_ms + r->ttl_s * 1000 : 0;
 
     return unused == 0 || (age != 0 && age < unused) ? age : unused;
@@ -213,9 +210,10 @@ int64_t session_expires_ms(const struct session *session)
 
 bool session_is_expired(const struct session *session)
 {
+    int64_t now = session_now_ms(session->service);
     int64_t at = session_expires_ms(session);
 
-    return at != 0 && !session->is_busy && at <= session_now_ms();
+    return at != 0 && !session->is_busy && at <= now;
 }
 
 /* A tenth of the time that it was given, but at most an hour. */
@@ -226,7 +224,7 @@ static bool expires_soon(const struct session *session, int64_t expires_ms)
         r->ttl_s >= 0 && r->created_ms + r->ttl_s * 1000 == expires_ms ? r->ttl_s : r->idle_ttl_s;
     int64_t warning = total * 100 < HOUR_MS ? total * 100 : HOUR_MS;
 
-    return expires_ms != 0 && expires_ms - session_now_ms() <= warning;
+    return expires_ms != 0 && expires_ms - session_now_ms(session->service) <= warning;
 }
 
 void session_view(struct session *session, struct session_view *ret)

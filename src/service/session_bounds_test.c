@@ -73,6 +73,60 @@ static void unused_ones_are_deleted_in_time(void **state)
     assert_ptr_equal(find("never"), told.session);
 }
 
+/* As if the time of day had been so many seconds less until now. */
+static void set_clock(int64_t seconds)
+{
+    fake.service->clock_offset_ms -= seconds * 1000;
+}
+
+static void a_clock_that_is_set_brings_no_session_nearer_to_its_end(void **state)
+{
+    static const int64_t steps[] = {
+        5, -5, 86400, -86400, 20 * INT64_C(31557600), -20 * INT64_C(31557600)};
+    struct session *s = fake_create("s", false);
+    struct session_view before, after;
+
+    fake_age(s, 3600);
+    for (size_t i = 0; i < TEST_COUNT(steps); i++) {
+        session_view(s, &before);
+        set_clock(steps[i]);
+        session_tick(fake.service);
+        assert_ptr_equal(find("s"), s);
+        session_view(s, &after);
+        assert_int_equal(after.created_ms - before.created_ms, steps[i] * 1000);
+        assert_int_equal(after.used_ms - before.used_ms, steps[i] * 1000);
+        assert_int_equal(after.expires_ms - before.expires_ms, steps[i] * 1000);
+    }
+    fake_age(s, 86400);
+    assert_null(find("s")); /* and time that passes still counts */
+}
+
+static void a_clock_that_is_slewed_moves_nothing(void **state)
+{
+    struct session *s = fake_create("s", false);
+    int64_t used = s->record.used_ms;
+
+    for (int i = 0; i < 10; i++) {
+        set_clock(1);
+        session_tick(fake.service);
+    }
+    assert_int_equal(s->record.used_ms, used);
+}
+
+static void times_of_a_clock_that_was_ahead_are_now(void **state)
+{
+    struct session_record r = {.created_ms = INT64_MAX / 2, .used_ms = INT64_MAX / 2};
+    int64_t now = session_now_ms(fake.service);
+
+    session_clock_bound(fake.service, &r);
+    assert_in_range(r.created_ms, now, now + 60000);
+    assert_in_range(r.used_ms, now, now + 60000);
+    r = (struct session_record){.created_ms = 1, .used_ms = 2};
+    session_clock_bound(fake.service, &r);
+    assert_int_equal(r.created_ms, 1);
+    assert_int_equal(r.used_ms, 2);
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 static void the_number_is_limited(void **state)
@@ -414,6 +468,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_that_is_used_outlives_its_idle_ttl_but_not_its_age),
         TEST(unused_ones_are_deleted_in_time),
+        TEST(a_clock_that_is_set_brings_no_session_nearer_to_its_end),
+        TEST(a_clock_that_is_slewed_moves_nothing),
+        TEST(times_of_a_clock_that_was_ahead_are_now),
         TEST(the_number_is_limited),
         TEST(a_seat_is_made_by_the_longest_unused),
         TEST(an_environment_is_left_by_sessions_that_nobody_uses),

@@ -405,7 +405,7 @@ static int fill_record(struct session_copy *copy, const char *name, struct err *
                                   .environment = strdup(from->environment),
                                   .bytes = from->bytes,
                                   .first_bytes = from->first_bytes,
-                                  .created_ms = session_now_ms()};
+                                  .created_ms = session_now_ms(session->service)};
     if (r->id == NULL || r->owner == NULL || r->session == NULL || r->name == NULL ||
         r->environment == NULL)
         return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");

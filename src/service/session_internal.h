@@ -9,8 +9,15 @@
 
 #include "service/session_state.h"
 
+/* -- session_clock.c */
+void session_clock_start(struct session_service *s);
+/* Milliseconds since 1970.  When the clock has been set since the last call, the times of all
+ * sessions have moved with it on return: ask for the time before you look at them. */
+int64_t session_now_ms(struct session_service *s);
+/* Times in the future, of a clock that was ahead once, are now. */
+void session_clock_bound(struct session_service *s, struct session_record *r);
+
 /* -- session.c */
-int64_t session_now_ms(void);
 void session_ref(struct session *session);
 void session_unref(struct session *session);
 /* Its record is to be written soon. */

@@ -38,7 +38,7 @@ static void awake_remove(struct session *session)
 
 static void note_use(struct session *session)
 {
-    session->record.used_ms = session_now_ms();
+    session->record.used_ms = session_now_ms(session->service);
     session->used_us = clock_now_us();
     session_touch(session);
     if (session->state == SESSION_AWAKE) {

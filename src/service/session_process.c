@@ -310,7 +310,7 @@ static void on_end(void *data, const struct process_result *result)
     p->process = NULL;
     p->visit = NULL;
     p->view.ended = true;
-    p->view.ended_ms = session_now_ms();
+    p->view.ended_ms = session_now_ms(s);
     p->view.result = *result;
     if (result->error != NULL) {
         p->error = strdup(result->error);
@@ -381,7 +381,7 @@ static struct session_process *new_process(struct session *session, const struct
                                             .name = p->name,
                                             .terminal = spec->terminal,
                                             .background = spec->background,
-                                            .started_ms = session_now_ms(),
+                                            .started_ms = session_now_ms(p->service),
                                             .rows = spec->rows,
                                             .columns = spec->columns};
     if (p->name != NULL)

@@ -186,6 +186,7 @@ struct session_service *session_service_create(const struct session_service_conf
     }
     s->config = *c;
     s->meminfo = s->disk = -1;
+    session_clock_start(s);
     s->answers_end = &s->answers;
     s->snapshots_end = &s->snapshots;
     uv_timer_init(c->loop, &s->soon);
@@ -214,6 +215,7 @@ static int load(void *data, const struct session_record *r)
         *texts[i] = strdup(*texts[i]);
         failed |= *texts[i] == NULL;
     }
+    session_clock_bound(s, &copy);
     if (failed || session_new(s, &copy, false) == NULL) {
         session_record_finish(&copy);
         s->is_incomplete = true;
@@ -303,7 +305,7 @@ static void save_all(struct session_service *s)
 {
     for (struct session *one = s->first; s->store != NULL && one != NULL; one = one->next) {
         if (one->users > 0)
-            one->record.used_ms = session_now_ms();
+            one->record.used_ms = session_now_ms(s);
         if (one->last_process == one->record.last_process && one->users == 0)
             continue;
         one->record.last_process = one->last_process;

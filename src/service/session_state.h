@@ -134,6 +134,7 @@ struct session_service {
     bool is_short;       /* of memory */
     uv_timer_t soon, tick, retry;
     unsigned ticks;
+    int64_t clock_offset_ms; /* of the time of day to the time since the machine's start */
     uint32_t nsnapshots;
     struct session_walk walk;
     bool is_incomplete; /* no memory for the records */

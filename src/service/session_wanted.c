@@ -226,7 +226,7 @@ int session_wanted_record(struct session_service *s, const struct session_wanted
 {
     struct source source;
 
-    ret->created_ms = ret->used_ms = session_now_ms();
+    ret->created_ms = ret->used_ms = session_now_ms(s);
     ret->memory_mb = w->limits.memory_mb;
     ret->processes = w->limits.processes;
     ret->cpu_milli = w->limits.cpu_milli;
