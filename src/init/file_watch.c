@@ -97,8 +97,11 @@ static int watch_entry(struct call *c, void *data, const struct walk_entry *entr
     if (!S_ISDIR(entry->st.st_mode))
         return 0;
     fd = openat(entry->dir, entry->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (!file_has_vanished(errno))
+            tell(c, CHANGE_LOST, true, path_of(w, parent, entry->name));
         return 1;
+    }
     i = add_directory(c, w, fd, parent, entry->name);
     close(fd);
     w->levels[entry->depth + 1] = i;
@@ -122,11 +125,13 @@ static void watch_tree(struct call *c, struct watcher *w, int fd, int parent, co
     int i = add_directory(c, w, fd, parent, name);
 
     w->levels[0] = i;
-    if (i >= 0 && call_has(c, FILE_RECURSIVE))
-        walk_tree(c, fd, &walk);
-    else
+    if (i < 0 || !call_has(c, FILE_RECURSIVE))
         close(fd);
+    else if (walk_tree(c, fd, &walk) < 0 || c->truncated)
+        tell(c, CHANGE_LOST, true,
+             path_of(w, parent, name)); /* what is beneath is not all watched */
     c->truncated = 0;
+    c->note[0] = '\0';
 }
 
 /* What is there now under this name. */

@@ -111,6 +111,22 @@ static void test_only_what_has_a_name_is_told(void **state)
     finish(stream, pid);
 }
 
+/* Whoever watches knows that he does not see all. */
+static void test_what_is_too_deep_to_be_watched_is_lost(void **state)
+{
+    static const struct session_file what = {.op = FILE_WATCH, .flags = FILE_RECURSIVE};
+    pid_t pid;
+    int stream;
+
+    ROOT_ONLY();
+    assert_int_equal(system("mkdir -p w/$(yes d | head -n 70 | tr '\\n' /)"), 0);
+    stream = harness_start(&what, "w", "", &pid);
+    expect(stream, CHANGE_LOST, "");
+    put("w/d/seen", "");
+    expect(stream, CHANGE_CREATED, "d/seen");
+    finish(stream, pid);
+}
+
 static void test_the_end_of_the_directory_ends_it(void **state)
 {
     static const struct session_file what = {.op = FILE_WATCH};
@@ -133,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_changes_are_told),
         TEST(test_only_what_has_a_name_is_told),
+        TEST(test_what_is_too_deep_to_be_watched_is_lost),
         TEST(test_the_end_of_the_directory_ends_it),
     };
 
