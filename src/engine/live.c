@@ -239,8 +239,9 @@ static void on_up_overdue(uv_timer_t *timer)
 /* Nothing was in it yet: another one will do. */
 static void try_another(struct live *live)
 {
-    if (live->state == LIVE_GREETED)
+    if (live->state == LIVE_GREETED || live->waits_for_mount)
         uv_timer_stop(&live->timer); /* else it may be the workspace's */
+    live->waits_for_mount = false;
     live_session_close(live);
     fd_close(&live->mount);
     sandbox_close(live->sandbox);
@@ -397,12 +398,24 @@ static void ask_start(struct live *live)
     spawner_request(live->engine->spawner, &req, on_start, live->sandbox);
 }
 
+static void attach(struct live *live);
+
+static void on_attach_again(uv_timer_t *timer)
+{
+    attach(timer->data);
+}
+
 static void on_attached(void *data, const struct spawn_reply *reply, int *fds)
 {
     struct sandbox *sb = data;
     struct live *live = live_of_sandbox(sb);
     struct err e = {0};
 
+    if (reply->error == EAGAIN && clock_now_us() - live->asked_us < OPEN_US) {
+        /* Its init may be ready before the nest has told the spawner. */
+        uv_timer_start(&live->timer, on_attach_again, OPEN_MS, 0);
+        return;
+    }
     live->waits_for_mount = false;
     if (reply->error == ESRCH) {
         err_set(&e, ERR_CLOSED, 0, "the sandbox ended");
@@ -423,7 +436,6 @@ static void attach(struct live *live)
     struct spawn_request req = {
         .op = SPAWN_WORKSPACE_ATTACH, .slot = live->sandbox->slot, .layer = live->config.workspace};
 
-    live->waits_for_mount = true;
     spawner_request(live->engine->spawner, &req, on_attached, live->sandbox);
 }
 
@@ -461,6 +473,8 @@ static void proceed(struct live *live)
     if (live->config.workspace != 0 && live->workspace != WORKSPACE_OPEN)
         return;
     if (live->config.workspace != 0 && live->mount < 0) {
+        live->waits_for_mount = true;
+        live->asked_us = clock_now_us();
         attach(live);
         return;
     }

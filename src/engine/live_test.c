@@ -10,7 +10,7 @@
 
 enum { WORKSPACE = 9 };
 
-static void reply_with(struct played *s, int error, int fd)
+static void send_reply(struct played *s, int error, int fd)
 {
     struct spawn_reply r = {.op = s->x->req.op,
                             .slot = s->x->req.slot,
@@ -19,6 +19,11 @@ static void reply_with(struct played *s, int error, int fd)
                             .bytes = 77};
 
     assert_int_equal(fd_send(s->x->spawner, &r, sizeof r, &fd, fd >= 0, NULL), 0);
+}
+
+static void reply_with(struct played *s, int error, int fd)
+{
+    send_reply(s, error, fd);
     turn(s->x);
 }
 
@@ -118,6 +123,58 @@ static void a_workspace_still_in_use_is_asked_for_again(void **state)
     hear_workspace(s, SPAWN_WORKSPACE_CLOSE);
     reply_with(s, 0, -1);
     assert_int_equal(s->nclosed, 1);
+}
+
+/* Up to the question for the mount, which has no answer yet. */
+static void ask_for_the_mount(struct played *s)
+{
+    open_durable(s, false);
+    reply_with(s, 0, -1);
+    s->slot = make_box(s->x, 0, SPAWN_COLD);
+    reply_start(s->x, s->slot);
+    hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
+}
+
+static void a_mount_for_a_sandbox_not_yet_known_is_asked_for_again(void **state)
+{
+    struct played *s = *state;
+
+    ask_for_the_mount(s);
+    for (int i = 0; i < 3; i++) {
+        reply_with(s, EAGAIN, -1);
+        usleep(10000);
+        turn(s->x);
+        hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
+    }
+    reply_with(s, 0, STDERR_FILENO);
+    greet_live(s);
+    close_live(s);
+}
+
+static void a_sandbox_lost_before_its_mount_is_replaced(void **state)
+{
+    struct played *s = *state;
+    struct spawn_request asked;
+
+    ask_for_the_mount(s);
+    asked = s->x->req;
+    end_init(s);
+    hear(s->x, SPAWN_CLOSE, 0);
+    s->x->req = asked;
+    reply_with(s, ESRCH, -1); /* too late */
+    s->slot = make_box(s->x, 0, SPAWN_COLD);
+    reply_start(s->x, s->slot);
+    hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
+    send_reply(s, EAGAIN, -1);
+    end_init(s); /* between two attempts */
+    hear(s->x, SPAWN_CLOSE, 0);
+    s->slot = make_box(s->x, 0, SPAWN_COLD);
+    reply_start(s->x, s->slot);
+    hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
+    assert_int_equal(s->x->req.slot, s->slot);
+    reply_with(s, 0, STDERR_FILENO);
+    greet_live(s);
+    close_live(s);
 }
 
 static void a_workspace_that_is_not_there_is_told(void **state)
@@ -325,6 +382,8 @@ int main(void)
         PLAYED(limits_are_in_force_before_it_is_told),
         PLAYED(a_workspace_is_mounted_and_closed_after_all_has_ended),
         PLAYED(a_workspace_still_in_use_is_asked_for_again),
+        PLAYED(a_mount_for_a_sandbox_not_yet_known_is_asked_for_again),
+        PLAYED(a_sandbox_lost_before_its_mount_is_replaced),
         PLAYED(a_workspace_that_is_not_there_is_told),
         PLAYED(closing_waits_for_the_workspace_that_is_being_made),
         PLAYED(a_sandbox_lost_before_it_is_up_is_replaced),
