@@ -38,3 +38,22 @@ def test_a_change_that_is_not_recorded_is_not_acknowledged(spare_directory):
         walk.walk("session_record", ("sqlite3_step",))
         assert not walk.findings, walk.findings
         assert walk.tally["honest"] >= 12, walk.tally
+
+
+def test_a_log_that_cannot_be_read_is_not_told_as_one_that_is_not_there(spare_directory):
+    """It was 404, and events ended as if all had been sent."""
+    with Walk(spare_directory) as walk:
+        walk.walk("environment_reads", ("open", "open64", "openat", "openat64", "pread64"))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] > 4, walk.tally
+
+
+def test_a_server_that_dies_or_stands_still_at_a_call_leaves_nothing_and_loses_nobody(spare_directory):
+    """Who waits for one that stands still gets the right answer; the next one after a death works."""
+    with Walk(spare_directory) as walk:
+        walk.walk("plain", ("recv", "sendmsg", "recvmsg"), limit=2, action="dies")
+        assert not walk.findings, walk.findings
+        assert walk.tally["ended by rule"] >= 4, walk.tally
+        walk.walk("plain", limit=1, action="hangs")
+        assert not walk.findings, walk.findings
+        assert walk.tally["right"] > 10, walk.tally

@@ -100,16 +100,18 @@ static void reply_text(struct api *api, struct http_request *r, const char *name
 
 /* Appends up to JSON_MAX bytes of the log. */
 static int read_piece(struct api *api, const char *name, uint64_t begin, uint64_t end,
-                      struct buf *out)
+                      struct buf *out, struct err *e)
 {
     size_t want = end - begin < JSON_MAX ? (size_t)(end - begin) : JSON_MAX;
     if (buf_reserve(out, want + 1) < 0)
-        return -1;
+        return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
     while (out->len < want) {
         long n = environment_log_read(api->environments, name, begin + out->len,
-                                      out->data + out->len, want - out->len, NULL);
-        if (n <= 0)
-            break;
+                                      out->data + out->len, want - out->len, e);
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break; /* it was taken away meanwhile */
         out->len += (size_t)n;
     }
     return 0;
@@ -120,8 +122,13 @@ static void reply_json(struct api *api, struct http_request *r, const char *name
 {
     _cleanup_buf_ struct buf log = {0};
     struct buf body = {0};
-    if (read_piece(api, name, begin, size, &log) == 0 && buf_append_str(&body, "{\"name\":") == 0 &&
-        text_append_json_str(&body, name) == 0 && buf_append_str(&body, ",\"log\":") == 0 &&
+    struct err e = {0};
+    if (read_piece(api, name, begin, size, &log, &e) < 0) {
+        error_reply_failure(r, "", &e);
+        return;
+    }
+    if (buf_append_str(&body, "{\"name\":") == 0 && text_append_json_str(&body, name) == 0 &&
+        buf_append_str(&body, ",\"log\":") == 0 &&
         text_append_json(&body, log.data, log.len) == 0 &&
         buf_printf(&body,
                    ",\"size\":%" PRIu64 ",\"offset\":%" PRIu64 ",\"next_offset\":%" PRIu64 "}",
@@ -180,14 +187,24 @@ static void end_following(struct following *f)
     stop_following(f);
 }
 
-/* Reads the next whole characters; an unfinished one only when nothing will finish it. */
-static size_t read_next(struct following *f, char piece[static PIECE])
+/* Nothing more can be read of a log that is there: the client asks again from its last event. */
+static void break_off(struct following *f)
 {
-    long n = environment_log_read(f->api->environments, f->name, f->offset, piece, PIECE, NULL);
+    http_stream_on_writable(f->r, 0, NULL, NULL);
+    http_stream_break(f->r);
+    stop_following(f);
+}
+
+/* Reads the next whole characters; an unfinished one only when nothing will finish it.  0: there
+ * are no more; -1: they cannot be read. */
+static long read_next(struct following *f, char piece[static PIECE])
+{
+    struct err e = {0};
+    long n = environment_log_read(f->api->environments, f->name, f->offset, piece, PIECE, &e);
     if (n <= 0)
-        return 0;
-    size_t whole = event_whole_length(piece, (size_t)n);
-    return whole == 0 && !f->follower ? (size_t)n : whole;
+        return n < 0 && e.code != ERR_NOT_FOUND ? -1 : 0;
+    long whole = (long)event_whole_length(piece, (size_t)n);
+    return whole == 0 && !f->follower ? n : whole;
 }
 
 /* Sends what there is, as much as is good for now. */
@@ -198,14 +215,18 @@ static void pump(struct following *f)
     f->full = false;
     while (queued < HIGH_WATER) {
         _cleanup_buf_ struct buf out = {0};
-        size_t n = read_next(f, piece);
+        long n = read_next(f, piece);
+        if (n < 0) {
+            break_off(f);
+            return;
+        }
         if (n == 0) {
             if (!f->follower)
                 end_following(f);
             return;
         }
-        f->offset += n;
-        event_append_log(&out, piece, n, f->offset);
+        f->offset += (size_t)n;
+        event_append_log(&out, piece, (size_t)n, f->offset);
         queued = http_stream_write_buf(f->r, &out);
     }
     f->full = true;
@@ -293,12 +314,16 @@ void environment_logs_get(struct api *api, struct http_request *r, const struct 
     const char *fault;
     bool built_in = strcmp(call->name, ENVIRONMENT_DEFAULT) == 0;
     uint64_t size = 0;
+    struct err e = {0};
     if (log_request_parse(&query, &q, &fault) < 0) {
         reply_fault(r, fault);
         return;
     }
-    if (!built_in && environment_log_size(s, call->name, &size, NULL) < 0) {
-        error_reply_no_environment(r, call->name);
+    if (!built_in && environment_log_size(s, call->name, &size, &e) < 0) {
+        if (e.code == ERR_NOT_FOUND)
+            error_reply_no_environment(r, call->name);
+        else
+            error_reply_failure(r, "", &e);
         return;
     }
     uint64_t begin = find_begin(s, call->name, size, &q);

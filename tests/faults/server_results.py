@@ -18,7 +18,7 @@ class Row:
 
     calls: external calls of the server in one run; told: faults by outcome; found: what was wrong, as
     [call, errno, action, place, sentence]; every, limit, only: as given to the walk; seconds: wall
-    time; date: when it ended; commit: of the source."""
+    time; date: when it ended; commit: of the source; action: what the calls do, fails, dies or hangs."""
 
     name: str
     calls: int
@@ -31,6 +31,7 @@ class Row:
     date: str = dataclasses.field(
         default_factory=lambda: datetime.datetime.now().isoformat(" ", "minutes"))
     commit: str = dataclasses.field(default_factory=lambda: commit())
+    action: str = "fails"
 
     def is_whole(self):
         """Whether no fault was left out."""
@@ -51,7 +52,8 @@ def head():
 def line(row):
     """A row of the table.  A fault that ended the server by rule is counted by that alone."""
     told = [row.told.get(kind, 0) for kind in OUTCOMES]
-    kind = row.name if row.is_whole() else f"{row.name} (part)"
+    kind = row.name if row.action == "fails" else f"{row.name}, {row.action}"
+    kind += "" if row.is_whole() else " (part)"
     faults = sum(row.told.get(one, 0) for one in ("right", "honest", "wrong", "not reached"))
     return f"| {' | '.join(map(str, (kind, row.calls, faults, *told, len(row.found))))} |"
 
@@ -59,7 +61,7 @@ def line(row):
 def keep(folder, row):
     """Writes the result into `folder`, in the place of an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{row.name}.json").write_text(json.dumps(dataclasses.asdict(row), indent=1) + "\n")
+    (folder / f"{row.name}_{row.action}.json").write_text(json.dumps(dataclasses.asdict(row), indent=1) + "\n")
 
 
 def write_table(folder):

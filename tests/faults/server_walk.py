@@ -9,6 +9,7 @@ import collections
 import errno
 import shutil
 import subprocess
+import threading
 import time
 
 import host
@@ -19,6 +20,9 @@ from instrument import page as pages
 from server import Server, state_directory
 
 SETTLE_SECONDS = 15
+END_SECONDS = 5  # within which a server that was killed is gone
+HANG_SECONDS = 0.4  # for which it stands still
+ACTIONS = {"fails": pages.FAIL, "dies": pages.DIE, "hangs": pages.HANG}
 IO_ERRORS = {
     "open": (errno.EMFILE, errno.EIO), "open64": (errno.EMFILE, errno.EIO),
     "openat": (errno.EMFILE,), "openat64": (errno.EMFILE,),
@@ -156,12 +160,16 @@ class Walk:
         hits = self.page.hits
         self.page.arm("server", **plan)
         verify, outcome, wrong = None, "right", None
+        wake = threading.Timer(HANG_SECONDS, self.page.disarm)
+        if plan.get("action") == pages.HANG:
+            wake.start()
         try:
             verify = scenario(self.world)
         except Honest:
             outcome = "honest"
         except (Hung, AssertionError, ValueError, KeyError, TypeError) as error:
             outcome, wrong = "wrong", f"{type(error).__name__}: {str(error)[:160]}"
+        wake.cancel()
         self.page.disarm()
         if self.page.hits == hits:
             outcome = "not reached"
@@ -182,7 +190,7 @@ class Walk:
     def look_after(self, about, scenario, figures, verify):
         """After a fault: the server is there, what it acknowledged too, and nothing else."""
         try:
-            if self.dead(about):
+            if self.was_killed(about) or self.dead(about):
                 return self.settled()
             self.world.clean(verify)
             self.again(scenario)
@@ -220,6 +228,18 @@ class Walk:
                 if attempt == 2:
                     raise
                 time.sleep(0.5)
+
+    def was_killed(self, about):
+        """Whether that was the fault; then it has gone and left nothing, and another one works."""
+        if about[3] != pages.DIE or not about[4]:
+            return False
+        try:
+            self.server.popen.wait(END_SECONDS)
+            self.tally["ended by rule"] += 1
+        except subprocess.TimeoutExpired:
+            self.found(about, "the server has died, and its parts go on")
+        self.restart()
+        return True
 
     def dead(self, about):
         """Whether the server has ended; then it is started anew."""
@@ -259,14 +279,21 @@ class Walk:
 
     # -- many
 
-    def walk(self, name, calls=None, every=1, limit=None):
+    def walk(self, name, calls=None, every=1, limit=None, action="fails"):
         """All faults of a scenario, as a Row; every: only each so many-th; limit: of one call, at
-        most."""
+        most; action: of ACTIONS."""
         scenario = SCENARIOS[name]
         before, bugs, start = self.tally.copy(), len(self.bugs), time.monotonic()
         seen, figures = self.count(scenario)
         for call, n in sorted(seen.items()):
-            if call in CANNOT_FAIL or (calls and call not in calls):
+            if calls and call not in calls:
+                continue
+            if action != "fails":
+                for nth in range(1, min(n, limit or n) + 1, every):
+                    figures = self.inject(name, scenario, figures, call=call, nth=nth,
+                                          action=ACTIONS[action])
+                continue
+            if call in CANNOT_FAIL:
                 continue
             for error in IO_ERRORS.get(call, (0,)):
                 for nth in range(1, min(n, limit or n) + 1, every):
@@ -276,4 +303,4 @@ class Walk:
                     figures = self.inject(name, scenario, figures, call=call, nth=nth,
                                           action=pages.SHORT)
         return Row(name, sum(seen.values()), dict(self.tally - before), self.bugs[bugs:], every,
-                   limit, calls, int(time.monotonic() - start))
+                   limit, calls, int(time.monotonic() - start), action=action)
