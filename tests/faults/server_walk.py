@@ -190,20 +190,21 @@ class Walk:
     def look_after(self, about, scenario, figures, verify):
         """After a fault: the server is there, what it acknowledged too, and nothing else."""
         try:
-            if self.was_killed(about) or self.dead(about):
-                return self.settled()
+            if self.was_killed(about):
+                return figures
+            if self.dead(about):
+                return self.figures_of_another(scenario)
             self.world.clean(verify)
             self.again(scenario)
         except (Honest, Hung, AssertionError, ValueError, KeyError, TypeError) as error:
-            if self.dead(about):
-                return self.settled()
-            self.found(about, f"afterwards: {type(error).__name__}: {str(error)[:160]}")
-            self.restart()
-            return self.settled()
+            if not self.dead(about):
+                self.found(about, f"afterwards: {type(error).__name__}: {str(error)[:160]}")
+                self.restart()
+            return self.figures_of_another(scenario)
         allowed = (figures[0], figures[1] + 2 * self.growth)
         now = self.settled(allowed)
         if self.dead(about):
-            return self.settled()
+            return self.figures_of_another(scenario)
         if self.is_more(about, now, allowed):
             # Sandboxes that are made ahead come and go; what was forgotten stays.
             self.again(scenario)
@@ -213,6 +214,12 @@ class Walk:
                               f"{now[1] - figures[1]} blocks")
             return now
         return tuple(map(max, figures, now))
+
+    def figures_of_another(self, scenario):
+        """Of a server that has just been started: it has one environment more, and knows less."""
+        for _ in range(2):
+            self.again(scenario)
+        return self.settled()
 
     def is_more(self, about, now, allowed):
         """Whether anything is left over."""
