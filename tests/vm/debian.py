@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("DUNLIN_DEPS_CACHE", "/var/cache/dunlin-deps")) / "vm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 APT_SECONDS = 600
+UNUSED_SECONDS = 14 * 86400  # after which what is kept goes
 
 
 class Unavailable(Exception):
@@ -65,7 +67,16 @@ def made_once(name, make):
                 work.rename(kept)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+        os.utime(kept)
+        forget_unused()
     return kept
+
+
+def forget_unused():
+    """Images of hundreds of megabytes whose tree has changed since are not wanted any more."""
+    for place in CACHE.iterdir():
+        if place.is_dir() and time.time() - place.stat().st_mtime > UNUSED_SECONDS:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 class Release:

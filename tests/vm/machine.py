@@ -18,8 +18,9 @@ MEMORY_MB = 2048
 PROCESSORS = 2
 RESULTS_MB = 256
 # What the tests read of the repository.
-CODE = ("VERSION", "api", "build/dist", "build/src/spawner/spawner_cgroup_v2_test", "deploy",
-        "environments", "pytest.ini", "runtime", "sdk", "tests", "tools", "web")
+CODE = ("VERSION", "api", "bench", "build/bench/control", "build/bench/load", "build/dist",
+        "build/src/spawner/spawner_cgroup_v2_test", "deploy", "environments", "pytest.ini",
+        "runtime", "sdk", "tests", "tools", "web")
 INITS = {"plain": "/vm/plain-init", "systemd": "/sbin/init", "prepare": "/vm/prepare"}
 
 

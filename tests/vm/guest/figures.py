@@ -1,34 +1,42 @@
-"""What a run costs in the machine, beside a control in the same moment: a plain child process."""
+"""bench/'s figures of a run, beside its controls in the same minutes; the same file on the host:
+
+    tests/vm/run tests/vm/guest/figures.py
+    /usr/bin/python3 -m pytest -s tests/vm/guest/figures.py
+"""
 import json
+import os
 import pathlib
-import subprocess
 import sys
-import time
 
-RUNS = 30
-CODE = "print('hello')"
+import pytest
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(REPOSITORY / "bench"))
+
+import common  # noqa: E402
+
+ROUNDS = int(os.environ.get("FIGURES_ROUNDS", "10"))
+RUNS = 10  # of each kind in each round
+FORK_MB = 20
+RESULTS = pathlib.Path("/results")  # of the machine
 
 
-def milliseconds(call):
-    """How long a call takes."""
-    start = time.monotonic()
-    call()
-    return (time.monotonic() - start) * 1000
-
-
-def test_hello_over_http_costs_less_than_starting_an_interpreter(client):
-    def hello():
-        assert client.run(CODE)["stdout"] == "hello\n"
-
-    def child():
-        subprocess.run([sys.executable, "-c", CODE], stdout=subprocess.DEVNULL, check=True)
-
-    hello()
-    pairs = [(milliseconds(hello), milliseconds(child)) for _ in range(RUNS)]
-    found = {name: round(sorted(times)[RUNS // 2], 1)
-             for name, times in zip(("hello_ms_p50", "python3_child_ms_p50"), zip(*pairs))}
-    results = pathlib.Path("/results")
-    if results.is_dir():
-        (results / "figures.json").write_text(json.dumps(found) + "\n")
-    print(found)
-    assert found["hello_ms_p50"] < found["python3_child_ms_p50"]
+@pytest.mark.deadline(600)
+def test_hello_over_http_costs_less_than_starting_an_interpreter(server, tmp_path):
+    target = common.Target(server.url)
+    job = common.Job(tmp_path, "hello", {"code": common.HELLO})
+    kinds = {name: common.Samples() for name in ("python", "lean", "fork", "closed", "paced")}
+    target.load(job, count=20, connections=2)
+    for _ in range(ROUNDS):
+        common.run_control("python", kinds["python"], count=RUNS)
+        common.run_control("lean", kinds["lean"], count=RUNS)
+        common.run_control("fork", kinds["fork"], count=RUNS, memory_mb=FORK_MB)
+        target.load(job, kinds["closed"], count=RUNS, connections=1)
+        target.load(job, kinds["paced"], count=RUNS, rate=2, connections=1)
+    found = {name: {q: round(us / 1000, 2) for q, us in samples.summary().items() if q != "count"}
+             for name, samples in kinds.items()}
+    text = json.dumps({"machine": common.machine_line(common.machine()), "ms": found})
+    if RESULTS.is_dir():
+        (RESULTS / "figures.json").write_text(text + "\n")
+    print(text)
+    assert found["closed"]["p50"] < found["python"]["p50"]
