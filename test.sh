@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every test: unit tests, the replay of fuzzing corpora, the layers, and the end-to-end tests against
-# a real server with real isolation (these need root, or sudo). Arguments go to pytest.
+# a real server with real isolation (these need root, or sudo). Arguments go to pytest, which then
+# runs once; without any, files run on two processors at a time, and then what has to be alone.
 # Fails if anything failed; the last line says how many passed and failed.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
@@ -21,13 +22,22 @@ meson test -C build --no-rebuild --print-errorlogs || failed=1
 echo "== layers and sizes"
 tools/check-layers || { failed=1 && touch "$results/layers-failed"; }
 
-if [ -n "$(find tests -name 'test_*.py' -o -name '*_test.py' | head -n 1)" ]; then
-    echo "== end to end"
-    as_root=(env)
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo env)
+as_root=(env)
+[ "$(id -u)" -eq 0 ] || as_root=(sudo env)
+
+# end_to_end NAME [PYTEST ARG...]
+end_to_end() {
+    echo "== end to end: $1"
     "${as_root[@]}" DUNLIN_DIST="$PWD/build/dist" PYTHONDONTWRITEBYTECODE=1 \
-        /usr/bin/python3 -m pytest tests -q -p no:cacheprovider -o junit_family=xunit1 \
-        --junitxml="$results/pytest.xml" "$@" || failed=1
+        /usr/bin/python3 -m pytest -q -o junit_family=xunit1 \
+        --junitxml="$results/pytest-$1.xml" "${@:2}" || failed=1
+}
+
+if [ $# -gt 0 ]; then
+    end_to_end chosen "$@"
+else
+    end_to_end together -n 2 --dist loadfile -m "not alone"
+    end_to_end alone -m alone
 fi
 
 tools/count-tests build/meson-logs/testlog.json "$results" || failed=1

@@ -30,9 +30,17 @@ ENVIRONMENT_CANARY = "canary-5f0e2c71-of-the-server"
 live_servers = []  # for the log in the report of a failed test
 
 
+def own_ports():
+    """Those between 18000 and 19999 that belong to this process of the tests (of pytest-xdist)."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    share = 2000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(18000 + number * share, 18000 + (number + 1) * share)
+
+
 def free_port():
-    """A port between 18000 and 19999 that nobody listens on."""
-    for port in random.sample(range(18000, 20000), 200):
+    """A port that nobody listens on."""
+    ports = own_ports()
+    for port in random.sample(ports, len(ports)):
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
