@@ -12,6 +12,7 @@
 
 #define CHUNK_MIN 512
 #define CHUNK_MAX (32u << 10)
+#define SLACK     64 /* of a chunk that is as good as full */
 
 struct output_chunk {
     struct output_chunk *prev, *next; /* of both streams */
@@ -133,6 +134,41 @@ void output_append(struct session_output *o, int stream, const char *bytes, size
         len -= n;
     }
     output_trim(o, o->keep);
+}
+
+/* Puts a copy of a chunk into its places; before: what comes before it in its stream, or NULL. */
+static void replace(struct session_output *o, const struct output_chunk *old,
+                    struct output_chunk *before, struct output_chunk *c)
+{
+    *(c->prev != NULL ? &c->prev->next : &o->first) = c;
+    *(c->next != NULL ? &c->next->prev : &o->last) = c;
+    *(before != NULL ? &before->next_same : &o->stream[c->stream].first) = c;
+    if (c->next_same == NULL)
+        o->stream[c->stream].last = c;
+    for (struct output_reader *r = o->readers; r != NULL; r = r->next) {
+        if (r->at == old)
+            r->at = c;
+    }
+}
+
+void output_settle(struct session_output *o)
+{
+    struct output_chunk *last[2] = {NULL, NULL}, *next;
+
+    for (struct output_chunk *c = o->first; c != NULL; c = next) {
+        size_t size = sizeof *c + c->len;
+        struct output_chunk *copy = c->cap - c->len < SLACK ? NULL : malloc(size);
+
+        next = c->next;
+        if (copy != NULL) {
+            memcpy(copy, c, size);
+            copy->cap = copy->len;
+            replace(o, c, last[copy->stream], copy);
+            free(c);
+            c = copy;
+        }
+        last[c->stream] = c;
+    }
 }
 
 size_t output_kept(const struct session_output *o)

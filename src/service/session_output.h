@@ -36,6 +36,9 @@ void output_finish(struct session_output *o);
 void output_append(struct session_output *o, int stream, const char *bytes, size_t len);
 /* Drops what is beyond `keep` of each stream, the oldest first, and nobody holds. */
 void output_trim(struct session_output *o, size_t keep);
+/* No more will come: gives back the room that was meant for it.  Pieces that were read before are
+ * void. */
+void output_settle(struct session_output *o);
 size_t output_kept(const struct session_output *o);
 /* Offset of the first byte that is held. */
 uint64_t output_first(const struct session_output *o, int stream);

@@ -175,6 +175,32 @@ static void what_found_no_memory_is_told_as_lost(void **state)
     output_finish(&o);
 }
 
+static void an_ended_one_takes_up_no_more_than_it_said(void **state)
+{
+    struct session_output o;
+    struct output_reader early = {0}, late = {0};
+    char text[256];
+
+    output_init(&o, 10000);
+    output_settle(&o);
+    add(&o, 0, "one");
+    output_listen(&o, &early, (const uint64_t[2]){0, 0});
+    read_all(&early, text, sizeof text);
+    add(&o, 1, "bad");
+    add(&o, 0, "two");
+    output_settle(&o);
+    output_settle(&o);
+    read_all(&early, text, sizeof text);
+    assert_string_equal(text, "2:bad 1:two ");
+    output_listen(&o, &late, (const uint64_t[2]){1, 1});
+    read_all(&late, text, sizeof text);
+    assert_string_equal(text, "1:ne 2:ad 1:two ");
+    assert_int_equal(output_kept(&o), 9);
+    output_unlisten(&o, &early);
+    output_unlisten(&o, &late);
+    output_finish(&o);
+}
+
 /* Against a plain copy of everything, with readers that come and go. */
 static void random_readers_see_what_was_written(void **state)
 {
@@ -204,6 +230,8 @@ static void random_readers_see_what_was_written(void **state)
             all[stream][len[stream]++] = (char)rand();
         output_append(&o, stream, all[stream] + o.stream[stream].total,
                       len[stream] - o.stream[stream].total);
+        if (rand() % 100 == 0)
+            output_settle(&o);
         i = rand() % 4;
         while (open[i] && rand() % 8 != 0) {
             uint64_t want[2] = {readers[i].offset[0], readers[i].offset[1]};
@@ -232,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_chatty_stream_does_not_push_out_the_other),
         cmocka_unit_test(a_slow_reader_loses_unless_it_holds),
         cmocka_unit_test(what_found_no_memory_is_told_as_lost),
+        cmocka_unit_test(an_ended_one_takes_up_no_more_than_it_said),
         cmocka_unit_test(random_readers_see_what_was_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

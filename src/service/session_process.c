@@ -316,6 +316,7 @@ static void on_end(void *data, const struct process_result *result)
         p->error = strdup(result->error);
         p->view.result.error = p->error != NULL ? p->error : "it could not be started";
     }
+    output_settle(&p->output);
     p->ended_us = clock_now_us();
     p->ended_next = NULL;
     p->ended_prev = s->ended_last;
