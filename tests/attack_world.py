@@ -8,6 +8,7 @@ import shlex
 import socket
 import subprocess
 import textwrap
+import threading
 from dataclasses import dataclass, field
 
 import attack_header
@@ -58,6 +59,7 @@ class World:
 
     def __init__(self, server, watch, directory):
         self.server, self.watch, self.directory = server, watch, directory
+        self.compiling = threading.Lock()
         self.numbers = numbers()
         self.name = unique_name("victim")
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -106,12 +108,13 @@ class World:
         return "\n".join(lines) + "\n" + text
 
     def binary(self, attack):
-        """The static program of a C attack, compiled once."""
+        """The static program of a C attack, compiled once; for any number of threads."""
         path = self.directory / attack.name
-        if not path.exists():
-            defines = [f"-D{name}={json.dumps(value)}" for name, value in self.facts().items()]
-            subprocess.run(["gcc", *C_FLAGS, *defines, "-o", path, attack.path], check=True,
-                           env=clean_environment())
+        with self.compiling:
+            if not path.exists():
+                defines = [f"-D{name}={json.dumps(value)}" for name, value in self.facts().items()]
+                subprocess.run(["gcc", *C_FLAGS, *defines, "-o", path, attack.path], check=True,
+                               env=clean_environment())
         return path.read_bytes()
 
     def shell(self, attack):

@@ -173,10 +173,11 @@ static void follow_demand(struct pool *p)
 }
 
 /* One too many at a time, and some more than the target are kept for a while: a short lull must not
- * throw away what the next burst needs. */
+ * throw away what the next burst needs.  The proof stays until the nest has answered for itself. */
 static void shrink(struct pool *p)
 {
-    uint32_t spare = p->quiet_ticks < LULL_TICKS ? p->min : 0;
+    uint32_t kept = p->is_proof && p->min == 0 ? 1 : p->min;
+    uint32_t spare = p->quiet_ticks < LULL_TICKS ? kept : 0;
 
     if (p->nready > p->target + spare)
         sandbox_close(pop_ready(p));
