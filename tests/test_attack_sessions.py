@@ -130,8 +130,8 @@ def test_a_busy_session_starves_nobody(server, pair):
     """R50 to R52: a fork bomb, busy loops and a memory hog, and beside them another session."""
     victim, _ = pair
     with session(server.client(), ephemeral=True) as one:
-        bombs = [one.background("bomb() { bomb | bomb & }; bomb; sleep 20"),
-                 one.background("while :; do :; done & while :; do :; done & wait")]
+        bombs = [one.background("while :; do :; done & while :; do :; done & wait"),
+                 one.background("bomb() { bomb | bomb & }; bomb; sleep 20")]
         worst = 0
         for _ in range(10):
             start = time.monotonic()

@@ -1,9 +1,10 @@
 """Attacks through the warm interpreter: state, randomness, residue, shadowed modules (R90-R95)."""
 import base64
+import contextlib
 import os
 
 import host
-from client import together, unique_name
+from client import together, unique_name, wait_until
 from inside import attack, halves
 from server import ENVIRONMENT_CANARY, held
 
@@ -151,11 +152,47 @@ def test_how_another_run_ended_is_not_in_memory(server):
         own = struct.pack("=QQQ", ENDED, 4242, 4243) if len(sys.argv) > 1 else None
         report(told=[one for piece in own_memory() for one in told(piece)])
         """)
-    for _ in range(ROUNDS // 2):
-        assert client.run("import os; os._exit(77)")["exit_code"] == 77
-    for _ in range(ROUNDS):
-        assert client.find(look)["told"] == []
+
+    def end():
+        with contextlib.closing(server.client()) as another:
+            for _ in range(2 * ROUNDS):
+                assert another.run("import os; os._exit(77)")["exit_code"] == 77
+
+    def find():
+        with contextlib.closing(server.client()) as another:
+            for _ in range(ROUNDS):
+                assert another.find(look)["told"] == []
+
+    together([end, find, end, find, end])  # also in the moment in which one ends
     assert [4242, 4243] in client.find(look, args=["plant"])["told"], "the scan itself works"
+
+
+def memory_not_copied_kb(pid):
+    """How much of a process's memory its copies do not get (MADV_DONTFORK)."""
+    found, size = 0, 0
+    with open(f"/proc/{pid}/smaps") as smaps:
+        for line in smaps:
+            if line.startswith("Size:"):
+                size = int(line.split()[1])
+            elif line.startswith("VmFlags:") and "dc" in line.split():
+                found += size
+    return found
+
+
+def test_who_waits_for_the_end_of_a_run_has_a_stack_that_no_other_run_gets(server):
+    """R90: a run that was copied in the moment between the report and the end of that process had the
+    exit status, the CPU time and the memory of the one before in its memory.  Each such process
+    shares the zygote's memory, and stands beside it."""
+    nest, = server.nests
+    zygote, = server.zygotes
+
+    def all_have():
+        waiting = [one for one in host.tree(server.pid) if one.parent == nest.pid
+                   and one.comm == zygote.comm and one.pid != zygote.pid]
+        return len(waiting) > 1 and memory_not_copied_kb(zygote.pid) >= 128 * len(waiting)
+
+    with held(server, "pass"):
+        wait_until(all_have, 10, "each has its own")
 
 
 def zygote_memory(pid):

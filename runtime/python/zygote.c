@@ -174,8 +174,8 @@ static int enter_groups(void)
     return 0;
 }
 
-/* Ends the middle process.  Its stack is memory of the zygote, of which every later run is a copy:
- * how this one ended, and what it cost, must not be found there (R90). */
+/* Ends the middle process.  Its stack is memory of the zygote, and of the next run for which it is
+ * used a copy is made: how this one ended, and what it cost, must not be found there (R90). */
 static _Noreturn void leave_nothing(char *stack)
 {
     sys(SYS_madvise, stack, STACK_BYTES, MADV_DONTNEED);
@@ -204,9 +204,14 @@ static _Noreturn void middle_main(void)
         leave(1);
     sys(SYS_dup3, status_fd, 0, 0);
     sys(SYS_close_range, 1, ~0u, 0);
-    do
-        r = sys(SYS_wait4, pid, &wait_status, 0, &use);
-    while (r == EINTR_ANSWER);
+    /* From here on no run has this stack in its copy, whenever that is made.  If that fails, how
+     * the run ends is not even asked. */
+    r = sys(SYS_madvise, stack, STACK_BYTES, MADV_DONTFORK);
+    if (r == 0) {
+        do
+            r = sys(SYS_wait4, pid, &wait_status, 0, &use);
+        while (r == EINTR_ANSWER);
+    }
     if (r < 0)
         report(0, (int)r);
     else
@@ -275,7 +280,8 @@ static void make_child(void)
     char byte;
     long pid;
 
-    if (m == NULL || sys(SYS_pipe2, call.sync, 0) < 0) {
+    if (m == NULL || sys(SYS_madvise, m->stack, STACK_BYTES, MADV_DOFORK) < 0 ||
+        sys(SYS_pipe2, call.sync, 0) < 0) {
         report(call.fds[FD_STATUS], EAGAIN_ANSWER);
         return;
     }
