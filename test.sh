@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every test: unit tests, the replay of fuzzing corpora, the layers, and the end-to-end tests against
 # a real server with real isolation (these need root, or sudo). Arguments go to pytest, which then
-# runs once; without any, three files run at a time (they wait more than they compute), and then
+# runs once; without any, two files run at a time, and then
 # what has to be alone.
 # Fails if anything failed; the last line says how many passed and failed.
 set -uo pipefail
@@ -37,7 +37,7 @@ end_to_end() {
 if [ $# -gt 0 ]; then
     end_to_end chosen "$@"
 else
-    end_to_end together -n 3 --dist loadfile -m "not alone"
+    end_to_end together -n 2 --dist loadfile -m "not alone"
     end_to_end alone -m alone
 fi
 

@@ -57,3 +57,12 @@ def test_a_server_that_dies_or_stands_still_at_a_call_leaves_nothing_and_loses_n
         walk.walk("plain", limit=1, action="hangs")
         assert not walk.findings, walk.findings
         assert walk.tally["right"] > 10, walk.tally
+
+
+def test_a_program_that_the_server_cannot_hear_is_refused(spare_directory):
+    """It was 400, or a result with status 127, as if the command were wrong."""
+    with Walk(spare_directory) as walk:
+        for name in ("session_exec", "session_stream", "session_processes"):
+            walk.walk(name, ("pipe2", "fchmod", "uv_poll_init"))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] >= 10, walk.tally

@@ -248,6 +248,8 @@ static void on_more(void *data)
         return;
     if (v.pid != 0)
         reply_started(x, &v);
+    else if (v.result.refused)
+        error_reply_busy(x->r, v.result.error, 1);
     else if (v.result.error)
         error_reply_str(x->r, 400, v.result.error);
     else

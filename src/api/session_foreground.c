@@ -37,11 +37,23 @@ static void on_limits(void *data, unsigned limits_hit)
     foreground_destroy(f);
 }
 
+static void refuse(struct session_foreground *f, const struct err *e)
+{
+    f->events.on_refused(f->events.data, e);
+    foreground_destroy(f);
+}
+
 /* It has ended and was heard.  The listener stays until all is told: the record of the process may
  * not go before. */
 static void finish(struct session_foreground *f)
 {
+    struct err e;
     session_process_view(f->process, &f->outcome.view);
+    if (f->outcome.view.result.refused) {
+        err_set(&e, ERR_UNAVAILABLE, 0, "%s", f->outcome.view.result.error);
+        refuse(f, &e);
+        return;
+    }
     if (f->outcome.view.result.lost) {
         on_limits(f, 0);
         return;
@@ -63,7 +75,7 @@ static void tell_process(struct session_foreground *f)
     if (v.pid == 0 && !v.ended)
         return;
     f->told = true;
-    if (f->events.on_process)
+    if (f->events.on_process && !v.result.refused)
         f->events.on_process(f->events.data, &v);
 }
 
@@ -92,12 +104,6 @@ void session_foreground_go_on(struct session_foreground *f)
 {
     if (f->is_waiting)
         pump(f);
-}
-
-static void refuse(struct session_foreground *f, const struct err *e)
-{
-    f->events.on_refused(f->events.data, e);
-    foreground_destroy(f);
 }
 
 static void on_launched(void *data, struct session *session, struct session_process *process,

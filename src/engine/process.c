@@ -377,6 +377,7 @@ static void on_failed(uv_timer_t *timer)
 void process_fail(struct process *p, const struct err *e)
 {
     p->has_ended = true;
+    p->result.refused = true;
     keep_error(p, e->text, strlen(e->text));
     uv_timer_start(&p->timer, on_failed, 0, 0);
 }

@@ -33,8 +33,9 @@ struct process_spec {
 
 struct process_result {
     const char *error; /* it could not be started: why; NULL when it was */
-    int exit_code;     /* when signal == 0 */
-    int signal;        /* that ended it */
+    bool refused;  /* for want of memory or descriptors of the server's: it may be asked again */
+    int exit_code; /* when signal == 0 */
+    int signal;    /* that ended it */
     bool timed_out;
     bool lost; /* the sandbox ended beneath it (delete, sleep, out of memory, a crash): SIGKILL */
     bool warm;
