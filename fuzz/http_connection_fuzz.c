@@ -266,7 +266,7 @@ static void serve_form(struct http_request *r, struct oracle_handed *h)
     h->is_streamed = true;
     h->is_complete = false;
     job->is_slow = h->path[1] == 'g';
-    if (http_form_read(r, &events) == 0)
+    if (http_form_read(r, &events, NULL) == 0)
         return;
     answer(r, 415, "{\"form\":false}");
     finish_job(job);

@@ -244,6 +244,12 @@ static void on_session(struct se_call *c, struct session *session)
     struct upload *u = (struct upload *)c;
     const char *asked = http_query(c->r, "filename"), *fault = NULL;
     char *path = asked ? malloc(strlen(asked) + 1) : NULL;
+    struct err e = {0};
+    if (asked && !path) {
+        error_reply_memory(c->r);
+        se_call_end(c);
+        return;
+    }
     if (path)
         fault = se_path_join(asked, strlen(asked), path);
     free(path);
@@ -252,9 +258,12 @@ static void on_session(struct se_call *c, struct session *session)
         refuse(u);
         return;
     }
-    if (http_form_read(c->r, &events) == 0)
+    if (http_form_read(c->r, &events, &e) == 0)
         return;
-    se_query_no_file(c->r);
+    if (e.code == ERR_UNAVAILABLE)
+        error_reply_memory(c->r);
+    else
+        se_query_no_file(c->r);
     se_call_end(c);
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "http/internal.h"
 #include "http/multipart.h"
 #include "http/server.h"
@@ -134,15 +135,17 @@ static void finish_form(void *data)
     end_form(data);
 }
 
-int http_form_read(struct http_request *r, const struct http_form_events *events)
+int http_form_read(struct http_request *r, const struct http_form_events *events, struct err *e)
 {
     struct form *f = calloc(1, sizeof *f);
     const struct multipart_events parts = {events->on_part, events->take, events->on_part_end,
                                            events->data};
 
-    if (!f || multipart_init(&f->parser, http_header(r, "Content-Type"), &parts) < 0) {
+    if (!f)
+        return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
+    if (multipart_init(&f->parser, http_header(r, "Content-Type"), &parts) < 0) {
         free(f);
-        return -1;
+        return err_set(e, ERR_INVALID, 0, "the body is no multipart/form-data");
     }
     f->events = *events;
     r->upload.form = f;

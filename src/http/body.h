@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct err;
+
 struct http_request;
 
 struct http_sink {
@@ -40,5 +42,6 @@ struct http_form_events {
     void (*end)(void *data, bool malformed);
     void *data;
 };
-/* As http_body_read, for a body of that type.  -1: its Content-Type is another. */
-int http_form_read(struct http_request *r, const struct http_form_events *events);
+/* As http_body_read, for a body of that type.  Fails with ERR_INVALID when its Content-Type is
+ * another, and with ERR_UNAVAILABLE without memory. */
+int http_form_read(struct http_request *r, const struct http_form_events *events, struct err *e);

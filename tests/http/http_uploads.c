@@ -198,7 +198,8 @@ void serve_form(struct http_request *r)
     buf_init(&job->parts, 0);
     if (job->rate > 0)
         uv_timer_start(&job->timer, on_tick, TICK_MS, TICK_MS);
-    if (http_form_read(
-            r, &(const struct http_form_events){on_part, take, on_part_end, end_form, job}) < 0)
+    if (http_form_read(r,
+                       &(const struct http_form_events){on_part, take, on_part_end, end_form, job},
+                       NULL) < 0)
         answer(job, 415, "{\"form\":false}");
 }
