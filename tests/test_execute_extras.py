@@ -8,6 +8,7 @@ import time
 import pytest
 
 from client import together
+from slowness import stretched
 
 MB = 1 << 20
 
@@ -109,12 +110,15 @@ def test_a_wrong_value_of_an_extra_field_is_422_and_names_it(client, field, valu
 
 # -- limits
 
+MACHINE_MB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
 CEILINGS = {"memory_mb": 2048, "cpu": os.cpu_count(), "processes": 512, "workspace_mb": 1024,
             "output_kb": 65536}
 
 
 @pytest.mark.parametrize("name", CEILINGS)
 def test_a_limit_at_its_ceiling_is_accepted_and_above_it_refused(client, name):
+    if name == "memory_mb" and MACHINE_MB < 2 * CEILINGS[name]:
+        pytest.skip("the machine's memory is the ceiling here")
     assert client.run("print(1)", limits={name: CEILINGS[name]})["success"]
     for value in (CEILINGS[name] + 1, 10**9, 10**18, 2**64):
         answer = client.post({"code": "print(1)", "limits": {name: value}})
@@ -360,7 +364,7 @@ def test_usage_counts_all_processes_of_the_run(client):
 
 def test_usage_of_a_sleeping_run_is_wall_time_without_cpu(client):
     usage = client.run("import time; time.sleep(0.4)")["usage"]
-    assert usage["cpu_ms"] < 100
+    assert usage["cpu_ms"] < stretched(100)
     assert 400 <= usage["wall_ms"] < 1000
 
 
@@ -375,7 +379,7 @@ def test_usage_starts_at_zero_in_every_run(client):
     client.run("x = bytearray(b'x') * (100 << 20)")
     for _ in range(5):
         usage = client.run("print(1)")["usage"]
-        assert usage["memory_peak_kb"] < 40 << 10 and usage["cpu_ms"] < 100
+        assert usage["memory_peak_kb"] < 40 << 10 and usage["cpu_ms"] < stretched(100)
 
 
 def test_isolation_says_what_was_in_force(client):
@@ -417,7 +421,7 @@ def test_a_run_that_finds_the_pool_empty_still_answers(server):
     start = time.monotonic()
     answers = together([lambda: server.client().run("print('hi')") for _ in range(60)])
     assert [answer["stdout"] for answer in answers] == ["hi\n"] * 60
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < stretched(10)
 
 
 def test_the_answer_is_plain_json_that_any_reader_understands(client):
