@@ -13,7 +13,9 @@
 #include "base/fd.h"
 #include "init/file_internal.h"
 
-#define WATCHES 4096 /* directories of one call; the kernel bounds those of all calls */
+#define HALF_MS    2    /* between the two events of a rename */
+#define HALF_BYTES 4096 /* room for the second */
+#define WATCHES    4096 /* directories of one call; the kernel bounds those of all calls */
 #define EVENTS                                                                                     \
     (IN_CREATE | IN_DELETE | IN_MODIFY | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |                 \
      IN_DELETE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
@@ -286,7 +288,35 @@ static bool tell_event(struct call *c, struct watcher *w, const struct inotify_e
     return true;
 }
 
-/* The kernel puts the two halves of a rename one behind the other. */
+/* Where the last event begins, if it may be the first half of a rename; else len. */
+static size_t find_half(const char *data, size_t len)
+{
+    size_t last = len;
+
+    for (size_t at = 0; at < len;) {
+        const struct inotify_event *e = (const void *)(data + at);
+
+        last = (e->mask & IN_MOVED_FROM) != 0 ? at : len;
+        at += sizeof *e + e->len;
+    }
+    return last;
+}
+
+/* Reads events.  The kernel puts the two halves of a rename one behind the other, but not at one
+ * go: who reads between them waits a moment for the other, which does not come when the other end
+ * is not watched. */
+static ssize_t read_events(int fd, char *data, size_t cap)
+{
+    struct pollfd more = {.fd = fd, .events = POLLIN};
+    ssize_t n = read(fd, data, cap - HALF_BYTES), rest;
+
+    while (n > 0 && (size_t)n <= cap - HALF_BYTES && find_half(data, (size_t)n) < (size_t)n &&
+           poll(&more, 1, HALF_MS) > 0 && (rest = read(fd, data + n, cap - (size_t)n)) > 0)
+        n += rest;
+    return n;
+}
+
+/* The two halves of a rename are one behind the other. */
 static bool tell_events(struct call *c, struct watcher *w, const char *data, size_t len)
 {
     for (size_t at = 0; at < len;) {
@@ -333,7 +363,7 @@ int file_watch(struct call *c)
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return -errno;
         call_check(c);
-        n = read(w->fd, data, sizeof data);
+        n = read_events(w->fd, data, sizeof data);
         if (n > 0 && !tell_events(c, w, data, (size_t)n))
             return 0;
     }
