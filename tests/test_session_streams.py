@@ -1,5 +1,4 @@
 """Output of sessions' processes as events: live, replayed, slow readers, watches."""
-import json
 import time
 
 import pytest
