@@ -41,14 +41,20 @@ static void open_durable(struct played *s, bool is_new)
     assert_int_equal(s->x->req.bytes, 100);
 }
 
-static void bring_up_durable(struct played *s)
+/* Up to the question for the mount, which has no answer yet. */
+static void ask_for_the_mount(struct played *s, bool is_new)
 {
-    open_durable(s, true);
+    open_durable(s, is_new);
     reply_with(s, 0, -1);
     s->slot = make_box(s->x, 0, SPAWN_COLD);
     reply_start(s->x, s->slot);
     hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
     assert_int_equal(s->x->req.slot, s->slot);
+}
+
+static void bring_up_durable(struct played *s)
+{
+    ask_for_the_mount(s, true);
     reply_with(s, 0, STDERR_FILENO);
     greet_live(s);
     assert_true(s->mount >= 0);
@@ -125,21 +131,11 @@ static void a_workspace_still_in_use_is_asked_for_again(void **state)
     assert_int_equal(s->nclosed, 1);
 }
 
-/* Up to the question for the mount, which has no answer yet. */
-static void ask_for_the_mount(struct played *s)
-{
-    open_durable(s, false);
-    reply_with(s, 0, -1);
-    s->slot = make_box(s->x, 0, SPAWN_COLD);
-    reply_start(s->x, s->slot);
-    hear_workspace(s, SPAWN_WORKSPACE_ATTACH);
-}
-
 static void a_mount_for_a_sandbox_not_yet_known_is_asked_for_again(void **state)
 {
     struct played *s = *state;
 
-    ask_for_the_mount(s);
+    ask_for_the_mount(s, false);
     for (int i = 0; i < 3; i++) {
         reply_with(s, EAGAIN, -1);
         usleep(10000);
@@ -156,7 +152,7 @@ static void a_sandbox_lost_before_its_mount_is_replaced(void **state)
     struct played *s = *state;
     struct spawn_request asked;
 
-    ask_for_the_mount(s);
+    ask_for_the_mount(s, false);
     asked = s->x->req;
     end_init(s);
     hear(s->x, SPAWN_CLOSE, 0);

@@ -256,14 +256,17 @@ class Build(Scenario):
                 if not answer["error"]:
                     raise Wrong(f"a build that failed without a word: {answer.text[:300]}")
                 return "refused"
-            code = f"print(open('/usr/share/{self.made}').read())"
-            got = must(client.post({"code": code, "environment": self.made}, timeout=self.bound), 200)
-            equal(got["stdout"], f"{self.made}\n\n", "what the build left")
+            equal(self.look(client, self.bound)["stdout"], f"{self.made}\n\n", "what the build left")
             return RIGHT
         except Refused:
             return "refused"
         finally:
             client.close()
+
+    def look(self, client, seconds):
+        """The answer of a run in the environment that prints what the build left there."""
+        code = f"print(open('/usr/share/{self.made}').read())"
+        return must(client.post({"code": code, "environment": self.made}, timeout=seconds), 200)
 
     def finish(self, walk):
         client = walk.client()
@@ -290,8 +293,7 @@ class Nest(Build):
     def run(self, walk):
         client = walk.client()
         try:
-            got = must(client.post({"code": f"print(open('/usr/share/{self.made}').read())",
-                                    "environment": self.made}, timeout=TIMEOUT), 200)
+            got = self.look(client, TIMEOUT)
             if is_refused(got):
                 return "refused"
             equal(got["stdout"], f"{self.made}\n\n", "what the build left")
