@@ -209,6 +209,12 @@ class Server:
                 if one.parent in nests and one.comm.startswith("python")
                 and host.namespace(one.pid, "pid") == host.namespace(one.pid, "pid_for_children")]
 
+    @property
+    def zygote(self):
+        """The one zygote of a server with one nest: the oldest of `zygotes`, among which a middle
+        process stands until it has entered its sandbox."""
+        return min(self.zygotes, key=lambda one: one.start)
+
     def all_gone(self, seconds=2.0):
         """Waits until every process ever noticed is dead."""
         def left():

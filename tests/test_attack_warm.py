@@ -184,7 +184,7 @@ def test_who_waits_for_the_end_of_a_run_has_a_stack_that_no_other_run_gets(serve
     exit status, the CPU time and the memory of the one before in its memory.  Each such process
     shares the zygote's memory, and stands beside it."""
     nest, = server.nests
-    zygote, = server.zygotes
+    zygote = server.zygote
 
     def all_have():
         waiting = [one for one in host.tree(server.pid) if one.parent == nest.pid

@@ -45,7 +45,8 @@ def test_bytes_come_back_as_they_went(one):
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\0" * 70000])
 def test_chunked_uploads_are_files_too(one, data):
-    assert one.write("chunked", iter([data[:10], data[10:]] if data else [])).status in (200, 201)
+    pieces = [piece for piece in (data[:10], data[10:]) if piece]  # an empty one would end the body
+    assert one.write("chunked", iter(pieces)).status in (200, 201)
     assert one.read("chunked") == data
 
 
