@@ -243,13 +243,14 @@ static void on_more(void *data)
 {
     struct exec *x = data;
     struct session_process_view v;
+    struct err e;
     session_process_view(x->process, &v);
     if (v.pid == 0 && !v.ended)
         return;
     if (v.pid != 0)
         reply_started(x, &v);
-    else if (v.result.refused)
-        error_reply_busy(x->r, v.result.error, 1);
+    else if (session_outcome_refused(&v, &e))
+        session_reply_error(x->r, &e);
     else if (v.result.error)
         error_reply_str(x->r, 400, v.result.error);
     else

@@ -49,8 +49,7 @@ static void finish(struct session_foreground *f)
 {
     struct err e;
     session_process_view(f->process, &f->outcome.view);
-    if (f->outcome.view.result.refused) {
-        err_set(&e, ERR_UNAVAILABLE, 0, "%s", f->outcome.view.result.error);
+    if (session_outcome_refused(&f->outcome.view, &e)) {
         refuse(f, &e);
         return;
     }

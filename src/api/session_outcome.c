@@ -50,6 +50,13 @@ int signal_number(const char *text)
     return 0;
 }
 
+bool session_outcome_refused(const struct session_process_view *v, struct err *e)
+{
+    if (v->result.refused)
+        err_set(e, ERR_UNAVAILABLE, 0, "%s", v->result.error);
+    return v->result.refused;
+}
+
 void put_exit(struct writer *w, const struct process_result *result)
 {
     int code = result->signal ? -result->signal : result->exit_code;

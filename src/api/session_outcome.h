@@ -5,12 +5,16 @@
 #include <stdint.h>
 
 #include "api/put.h"
+#include "base/err.h"
 #include "service/session_process.h"
 
 /* "SIGKILL", or "SIG35" where there is no name; NULL for 0.  Lives until the next call. */
 const char *signal_name(int number);
 /* The number of "TERM", "SIGTERM" or "15"; 0 for none. */
 int signal_number(const char *text);
+
+/* Whether it was not started for want of memory or descriptors; then e says so. */
+bool session_outcome_refused(const struct session_process_view *v, struct err *e);
 
 /* What a foreground call knows beside the result. */
 struct session_outcome {

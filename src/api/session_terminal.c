@@ -173,24 +173,25 @@ static void on_resize(struct terminal *t, struct json_body *b)
         session_process_resize(t->process, (uint16_t)rows, (uint16_t)columns);
 }
 
-/* False: it is nothing that a client may say. */
-static bool obey(struct terminal *t, struct json_body *b)
+/* 0, or the code to close with. */
+static unsigned obey(struct terminal *t, struct json_body *b)
 {
     const char *type = "", *name = "";
     json_body_text(b, "type", 16, &type);
     if (strcmp(type, "resize") == 0) {
         on_resize(t, b);
     } else if (strcmp(type, "eof") == 0) {
-        session_process_close_stdin(t->process);
+        if (session_process_close_stdin(t->process) < 0)
+            return CLOSE_GOING;
     } else if (strcmp(type, "signal") == 0) {
         json_body_text(b, "signal", 32, &name);
         if (!signal_number(name))
-            return false;
+            return CLOSE_MALFORMED;
         session_process_kill(t->process, signal_number(name), true);
     } else {
-        return false;
+        return CLOSE_MALFORMED;
     }
-    return json_body_is_valid(b);
+    return json_body_is_valid(b) ? 0 : CLOSE_MALFORMED;
 }
 
 static void on_text(struct terminal *t, const char *bytes, size_t len)
@@ -199,23 +200,30 @@ static void on_text(struct terminal *t, const char *bytes, size_t len)
     struct buf copy = {0};
     size_t n;
     char *text = buf_append(&copy, bytes, len) == 0 ? buf_steal(&copy, &n) : NULL;
-    if (!text) {
-        end(t, CLOSE_GOING, "out of memory");
-        return;
+    unsigned code = CLOSE_GOING;
+    if (text) {
+        json_body_parse(&b, text, len, false);
+        code = json_body_root(&b) ? obey(t, &b) : CLOSE_MALFORMED;
+        json_body_finish(&b);
     }
-    json_body_parse(&b, text, len, false);
-    bool good = json_body_root(&b) && obey(t, &b);
-    json_body_finish(&b);
-    if (!good)
-        end(t, CLOSE_MALFORMED, "text messages are resize, signal or eof, as JSON");
+    if (code == CLOSE_GOING)
+        end(t, code, "out of memory");
+    else if (code != 0)
+        end(t, code, "text messages are resize, signal or eof, as JSON");
 }
 
 static void on_message(void *data, bool is_text, const char *bytes, size_t len)
 {
     struct terminal *t = data;
-    if (is_text)
+    ssize_t held;
+    if (is_text) {
         on_text(t, bytes, len);
-    else if (session_process_write(t->process, bytes, len) > LIMIT_PROCESS_INPUT)
+        return;
+    }
+    held = session_process_write(t->process, bytes, len);
+    if (held < 0)
+        end(t, CLOSE_GOING, "out of memory");
+    else if (held > LIMIT_PROCESS_INPUT)
         end(t, CLOSE_REFUSED, "the process does not read its input");
 }
 

@@ -248,23 +248,26 @@ bool process_is_full(const struct process *p)
            process_input_held(p->live) > INPUT_HELD_MAX;
 }
 
-size_t process_write(struct process *p, const char *bytes, size_t len)
+ssize_t process_write(struct process *p, const char *bytes, size_t len)
 {
     if (!process_takes_input(p))
         return 0;
-    if (buf_append(&p->input, bytes, len) == 0 && !p->is_waiting)
+    if (buf_append(&p->input, bytes, len) < 0) {
+        p->input.torn = false; /* whoever wrote is told, so what is written next may follow */
+        return -1;
+    }
+    if (!p->is_waiting)
         write_input(p);
-    return p->input.len - p->input_at;
+    return (ssize_t)(p->input.len - p->input_at);
 }
 
-void process_close_stdin(struct process *p)
+int process_close_stdin(struct process *p)
 {
-    if (p->is_terminal) {
-        process_write(p, END_OF_INPUT, sizeof END_OF_INPUT - 1);
-        return;
-    }
+    if (p->is_terminal)
+        return process_write(p, END_OF_INPUT, sizeof END_OF_INPUT - 1) < 0 ? -1 : 0;
     p->closes_input = true;
     write_input(p);
+    return 0;
 }
 
 /* -- what init says ---------------------------------------------------------------------------- */

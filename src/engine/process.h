@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -60,14 +61,16 @@ struct process *process_start(struct live *live, const struct process_spec *spec
  * (its output is read and dropped) unless `kill`.  Not after on_end. */
 void process_leave(struct process *p, bool kill);
 
-/* Queues input (copied); returns the bytes that are still queued.  Without effect once it has
- * ended, or without stdin_open or terminal. */
-size_t process_write(struct process *p, const char *bytes, size_t len);
+/* Queues input (copied); returns the bytes that are still queued, or -1 when there was no room for
+ * these: then none of them is.  Without effect once it has ended, or without stdin_open or terminal.
+ */
+ssize_t process_write(struct process *p, const char *bytes, size_t len);
 /* Whether so much waits for it, or for all in its sandbox, that no more shall be written now. */
 bool process_is_full(const struct process *p);
 /* Whether what is written may still reach it. */
 bool process_takes_input(const struct process *p);
-void process_close_stdin(struct process *p);
+/* -1: a terminal had no room for the key that says so. */
+int process_close_stdin(struct process *p);
 /* `group`: its session and all descendants, else only itself. */
 void process_signal(struct process *p, int signal, bool group);
 void process_resize(struct process *p, uint16_t rows, uint16_t columns);

@@ -94,6 +94,13 @@ void process_run_warm(struct process *p, uint32_t wire_id, uint32_t pid, int *ou
     }
 }
 
+static int write_first(struct process *p, const struct process_spec *spec, struct err *e)
+{
+    if (process_write(p, spec->stdin_data, spec->stdin_len) < 0)
+        return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
+    return 0;
+}
+
 static int make_input(struct process *p, const struct process_spec *spec, struct err *e)
 {
     int near = -1;
@@ -101,10 +108,8 @@ static int make_input(struct process *p, const struct process_spec *spec, struct
     if (spec->script != NULL &&
         (p->script_fd = stream_memory("script", spec->script_data, spec->script_len, e)) < 0)
         return -1;
-    if (p->is_terminal) {
-        process_write(p, spec->stdin_data, spec->stdin_len);
-        return 0;
-    }
+    if (p->is_terminal)
+        return write_first(p, spec, e);
     if (!spec->stdin_open) {
         p->stdin_fd = stream_memory("stdin", spec->stdin_data, spec->stdin_len, e);
         p->given = spec->stdin_len;
@@ -112,8 +117,7 @@ static int make_input(struct process *p, const struct process_spec *spec, struct
     }
     if (stream_pipe(true, &near, &p->stdin_fd, e) < 0 || process_feed(p, near, e) < 0)
         return -1;
-    process_write(p, spec->stdin_data, spec->stdin_len);
-    return 0;
+    return write_first(p, spec, e);
 }
 
 static struct process *create(struct live *live, const struct process_spec *spec,

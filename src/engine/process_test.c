@@ -243,6 +243,32 @@ static void input_is_written_as_it_is_taken(void **state)
     close_live(s);
 }
 
+static void input_for_which_there_is_no_room_is_refused_whole(void **state)
+{
+    static char big[LIMIT_STDIN + 2 * LIMIT_PROCESS_INPUT + (1 << 20)];
+    struct played *s = *state;
+    struct process_spec spec = a_program(1);
+    struct process *p;
+    size_t got = 0;
+    ssize_t n;
+
+    bring_up(s);
+    spec.stdin_open = true;
+    p = start_process(s, &spec);
+    hear_op(s, SESSION_EXEC);
+    assert_int_equal(process_write(p, "a", 1), 0);
+    assert_int_equal(process_write(p, big, sizeof big), -1);
+    assert_int_equal(process_write(p, "b", 1), 0);
+    process_close_stdin(p);
+    while ((n = read(s->fds[0], big, sizeof big)) > 0)
+        got += (size_t)n;
+    assert_int_equal(got, 2);
+    assert_memory_equal(big, "ab", 2);
+    say_ended(s, 1, 0);
+    close_fds(s);
+    close_live(s);
+}
+
 static void a_terminal_is_one_socket_both_ways(void **state)
 {
     struct played *s = *state;
@@ -559,6 +585,7 @@ int main(void)
         PLAYED(with_little_cpu_the_dead_have_more_time),
         PLAYED(who_leaves_hears_nothing_more),
         PLAYED(input_is_written_as_it_is_taken),
+        PLAYED(input_for_which_there_is_no_room_is_refused_whole),
         PLAYED(a_terminal_is_one_socket_both_ways),
         PLAYED(a_script_and_input_travel_as_files_in_memory),
         PLAYED(python_runs_in_a_copy_of_the_zygote),

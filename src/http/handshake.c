@@ -28,17 +28,23 @@ bool handshake_list_has(const char *list, const char *token)
     return false;
 }
 
+bool handshake_key_is_valid(const char *key)
+{
+    unsigned char bytes[KEY_LENGTH / 4 * 3];
+    size_t len = 0;
+
+    return key != NULL && strlen(key) == KEY_LENGTH &&
+           base64_decode(key, KEY_LENGTH, bytes, &len, NULL) == 0 && len == 16;
+}
+
 int handshake_accept(const char *key, char out[static HANDSHAKE_ACCEPT_SIZE])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    unsigned char bytes[KEY_LENGTH / 4 * 3], digest[SHA1_LENGTH];
+    unsigned char digest[SHA1_LENGTH];
     char text[KEY_LENGTH + sizeof guid];
     struct base64_encoder encoder = {0};
-    size_t len = 0;
+    size_t len;
 
-    if (key == NULL || strlen(key) != KEY_LENGTH ||
-        base64_decode(key, KEY_LENGTH, bytes, &len, NULL) < 0 || len != 16)
-        return -1;
     snprintf(text, sizeof text, "%s%s", key, guid);
     if (gnutls_hash_fast(GNUTLS_DIG_SHA1, text, strlen(text), digest) < 0)
         return -1;

@@ -23,6 +23,7 @@ static void test_the_answer_to_a_key_is_that_of_the_rfc(void **state)
 {
     char accept[HANDSHAKE_ACCEPT_SIZE];
 
+    assert_true(handshake_key_is_valid("dGhlIHNhbXBsZSBub25jZQ=="));
     assert_int_equal(handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept), 0);
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
@@ -35,11 +36,10 @@ static void test_keys_of_another_shape_are_refused(void **state)
                                        "dGhlIHNhbXBsZSBub25j ZQ=",
                                        "dGhlIHNhbXBsZSBub25jZQ==x",
                                        "????????????????????????"};
-    char accept[HANDSHAKE_ACCEPT_SIZE];
 
-    assert_int_equal(handshake_accept(NULL, accept), -1);
+    assert_false(handshake_key_is_valid(NULL));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        assert_int_equal(handshake_accept(keys[i], accept), -1);
+        assert_false(handshake_key_is_valid(keys[i]));
 }
 
 int main(void)

@@ -361,14 +361,17 @@ bool websocket_is_asked(const struct http_request *r)
 static int judge(const struct http_request *r, char accept[static HANDSHAKE_ACCEPT_SIZE])
 {
     const char *version = http_header(r, "Sec-WebSocket-Version");
+    const char *key = http_header(r, "Sec-WebSocket-Key");
 
     if (strcmp(r->method, "GET") != 0 || !r->is_http_1_1 || r->has_body || !websocket_is_asked(r))
         return MHD_HTTP_BAD_REQUEST;
     if (version == NULL || strcmp(version, "13") != 0)
         return MHD_HTTP_UPGRADE_REQUIRED;
-    if (handshake_accept(http_header(r, "Sec-WebSocket-Key"), accept) < 0)
+    if (!handshake_key_is_valid(key))
         return MHD_HTTP_BAD_REQUEST;
-    return r->connection->server->is_draining ? MHD_HTTP_SERVICE_UNAVAILABLE : 0;
+    return r->connection->server->is_draining || handshake_accept(key, accept) < 0
+               ? MHD_HTTP_SERVICE_UNAVAILABLE
+               : 0;
 }
 
 static struct websocket *create(struct http_request *r, const struct websocket_events *events)

@@ -512,7 +512,7 @@ void session_process_kill(struct session_process *p, int signal, bool group)
         process_signal(p->process, signal, group);
 }
 
-size_t session_process_write(struct session_process *p, const char *bytes, size_t len)
+ssize_t session_process_write(struct session_process *p, const char *bytes, size_t len)
 {
     return p->process != NULL ? process_write(p->process, bytes, len) : 0;
 }
@@ -527,10 +527,9 @@ bool session_process_takes_input(const struct session_process *p)
     return p->process != NULL && process_takes_input(p->process);
 }
 
-void session_process_close_stdin(struct session_process *p)
+int session_process_close_stdin(struct session_process *p)
 {
-    if (p->process != NULL)
-        process_close_stdin(p->process);
+    return p->process != NULL ? process_close_stdin(p->process) : 0;
 }
 
 void session_process_resize(struct session_process *p, uint16_t rows, uint16_t columns)

@@ -73,10 +73,11 @@ void listener_close(struct listener *l);
 
 /* Without effect once it has ended, as the next four. */
 void session_process_kill(struct session_process *p, int signal, bool group);
-size_t session_process_write(struct session_process *p, const char *bytes, size_t len);
+/* As process_write and process_close_stdin. */
+ssize_t session_process_write(struct session_process *p, const char *bytes, size_t len);
+int session_process_close_stdin(struct session_process *p);
 bool session_process_is_full(const struct session_process *p);
 bool session_process_takes_input(const struct session_process *p);
-void session_process_close_stdin(struct session_process *p);
 void session_process_resize(struct session_process *p, uint16_t rows, uint16_t columns);
 /* Forgets one that has ended, before its time. */
 void session_process_forget(struct session_process *p);

@@ -304,10 +304,10 @@ void fake_end(int exit_code)
     uv_close((uv_handle_t *)&p->timer, free_handle);
 }
 
-size_t process_write(struct process *p, const char *bytes, size_t len)
+ssize_t process_write(struct process *p, const char *bytes, size_t len)
 {
     snprintf(fake.written, sizeof fake.written, "%.*s", (int)len, bytes);
-    return len;
+    return (ssize_t)len;
 }
 
 bool process_is_full(const struct process *p)
@@ -320,9 +320,10 @@ bool process_takes_input(const struct process *p)
     return true;
 }
 
-void process_close_stdin(struct process *p)
+int process_close_stdin(struct process *p)
 {
     strcpy(fake.written, "EOF");
+    return 0;
 }
 
 void process_signal(struct process *p, int signal, bool group)
