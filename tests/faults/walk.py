@@ -35,6 +35,7 @@ REQUEST_SECONDS = 30  # no answer may take longer, whatever fails
 HUNG_SECONDS = 8  # for which a thread is kept hanging
 LEAK_SECONDS = 4  # until what a fault used is given back
 SLOTS = 6  # runs at once, pool and those on their way out included
+HOLD_SECONDS = 1  # until all runs at once have begun, and the pool is full beside them
 BETWEEN = 40  # faults between two complete looks at what is left over
 GROWTH = {"dunlin": 8192, "dunlin-spawner": 256, "dunlin-init": 256}  # KiB in one walk, at most
 ENV = {"POOL_MIN": "2", "POOL_MAX": "2", "CONCURRENT_LIMIT": "6", "LOG_FORMAT": "text"}
@@ -129,7 +130,7 @@ class Walk:
         notes what is there."""
         self.heal()
         for _ in range(2):
-            together([self.heal] * SLOTS)
+            together([self.hold] * SLOTS)
         if self.scenario and self.scenario.is_lasting:
             self.scenario.prepare(self)
             self.scenario.run(self)
@@ -332,6 +333,16 @@ class Walk:
             if not self.has_ended():
                 raise
             self.restart()
+        finally:
+            client.close()
+
+    def hold(self):
+        """A run that others begin beside."""
+        client = self.client()
+        try:
+            answer = client.post({"code": f"import time\ntime.sleep({HOLD_SECONDS})"},
+                                 timeout=REQUEST_SECONDS)
+            assert answer.status == 200, answer.text
         finally:
             client.close()
 
