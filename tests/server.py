@@ -257,7 +257,7 @@ def held(server, code="", count=1, **fields):
     """
     name = unique_name("h")
     source = (f"{code}\nimport ctypes as _c, time as _t\n"
-              f"_c.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\n_t.sleep(40)\n")
+              f"_c.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\n_t.sleep({stretched(40)})\n")
     answers = []
 
     def run_one():

@@ -8,6 +8,7 @@ import pytest
 
 import host
 from client import send_and_hold, together, unique_name, wait_until
+from slowness import stretched
 
 # Prints when it began and ended on the machine's monotonic clock.
 TIMED = """
@@ -59,9 +60,9 @@ def test_the_limit_is_exact_the_queue_bounded_and_the_rest_sent_away(make_server
     assert refused.status == 503
     assert int(refused.headers["Retry-After"]) >= 1
     assert isinstance(refused["detail"], str) and refused["detail"]
-    assert refused.seconds < 0.3
+    assert refused.seconds < stretched(0.3)
     health = server.client().get("/health")
-    assert (health.status, health.seconds < 0.3) == (200, True)
+    assert (health.status, health.seconds < stretched(0.3)) == (200, True)
     answers = finish() + queued()
     assert [answer.status for answer in answers] == [200] * 5
     assert most_at_once(answers) == 2
@@ -133,7 +134,7 @@ def test_memory_is_admitted_so_that_the_machine_is_never_promised_more_than_it_h
     assert most_at_once(answers) <= 2
     too_much = server.client().post({"code": "print(1)", "limits": {"memory_mb": 1024}})
     assert too_much.status in (422, 503)
-    assert too_much.seconds < 2
+    assert too_much.seconds < stretched(2)
 
 
 def test_a_server_that_keeps_no_sandboxes_is_healthy_before_its_first_run(make_server):
@@ -167,4 +168,4 @@ def test_a_slow_reader_of_a_large_answer_does_not_stop_others(server):
     time.sleep(0.3)
     answer = server.client().run("print(1)")
     sock.close()
-    assert answer["success"] and answer.seconds < 1
+    assert answer["success"] and answer.seconds < stretched(1)

@@ -9,6 +9,7 @@ import pytest
 
 from client import together
 from se import PREFIX, Workspace, se_client, shared, value, workspace  # noqa: F401 (fixtures)
+from slowness import stretched
 
 V2 = f"{PREFIX}/v2/execute_code"
 
@@ -108,7 +109,7 @@ def test_22_deleting_ends_what_runs_and_leaves_nothing(server, se_client):
             lambda: (time.sleep(0.5), one.delete())[1]]
     start = time.monotonic()
     ended, deleted = together(jobs)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < stretched(10)
     assert value(deleted) == {"status": "success"}
     assert ended.status in (200, 404, 503)
     assert one.names() == []
@@ -130,7 +131,7 @@ def test_24_commands_have_a_wall_clock_limit(make_server):
     start = time.monotonic()
     assert one.execute("sleep 30")["timed_out"]
     assert one.code("while True: pass")["returncode"] == 124
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < stretched(10)
 
 
 def test_25_a_handler_that_timed_out_says_nothing_in_later_calls(server):
@@ -174,4 +175,4 @@ def test_31_one_slow_command_blocks_nobody_else(server, shared):
         assert server.client().get(f"{PREFIX}/healthy").status == 200
         return time.monotonic() - start
     _, seconds = together([lambda: shared.execute("sleep 1.5"), quick])
-    assert seconds < 1
+    assert seconds < stretched(1)

@@ -1,6 +1,8 @@
 """The static policy: a linter for users, with the contract's texts (A3, section 10 row 13)."""
 import pytest
 
+from slowness import stretched
+
 STRICT_CALLS = ["eval('1')", "exec('1')", "compile('1', 'f', 'eval')", "__import__('os')",
                 "open('f')", "input()", "vars()", "dir()", "globals()", "locals()",
                 "getattr(1, 'x')", "hasattr(1, 'x')", "setattr(1, 'x', 2)", "delattr(1, 'x')",
@@ -87,7 +89,7 @@ def test_a_wrong_request_is_422(client, body):
 def test_checking_does_not_run_the_code(client):
     code = "while True: pass"
     answer = check(client, code)
-    assert answer["safe"] and answer.seconds < 2
+    assert answer["safe"] and answer.seconds < stretched(2)
 
 
 def test_the_policy_is_off_by_default(client):

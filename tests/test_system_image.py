@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from slowness import stretched
 from system_image_tools import SCRIPT, Image
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root makes system copies"),
@@ -226,7 +227,7 @@ def test_the_second_run_is_quick_and_makes_nothing(machine):
         answer, said = machine.run()
         seconds.append(time.monotonic() - start)
         assert said == "" and answer == dict(machine.answer, made=False)
-    assert min(seconds) < 0.5
+    assert min(seconds) < stretched(0.5)
     assert {path: path.stat().st_ino for path in machine.store.iterdir()} == before
     (machine.runtime / "zygote.py").touch()  # only a date changes: the same copy stays
     answer, said = machine.run()
