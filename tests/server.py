@@ -22,6 +22,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 DUNLIN = DIST / "bin" / "dunlin"
 START_SECONDS = 90  # the first start makes the private copy of the system files
 STOP_SECONDS = stretched(15)
+MAX_TIMEOUT = 300  # seconds, of a server's default
 MEMORY_DIRECTORY = "/dev/shm"
 MEMORY_ROOM = 4 << 30  # bytes that must be free there
 # In the environment of every server of the tests; must never be seen inside (R14).
@@ -256,13 +257,14 @@ def held(server, code="", count=1, **fields):
     The runs are ended from the host when the block ends.
     """
     name = unique_name("h")
+    seconds = int(min(MAX_TIMEOUT, stretched(40)))
     source = (f"{code}\nimport ctypes as _c, time as _t\n"
-              f"_c.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\n_t.sleep({stretched(40)})\n")
+              f"_c.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\n_t.sleep({MAX_TIMEOUT})\n")
     answers = []
 
     def run_one():
         with contextlib.suppress(requests.RequestException):  # the server may be killed meanwhile
-            answers.append(server.client().post({"code": source, **fields}))
+            answers.append(server.client().post({"code": source, "timeout": seconds, **fields}))
 
     threads = [threading.Thread(target=run_one, daemon=True) for _ in range(count)]
     for thread in threads:

@@ -1,5 +1,6 @@
 """Commands and code in sessions: exec, run, processes."""
 import base64
+import shutil
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import host
 from client import send_and_hold, together, unique_name, wait_until
 from session_client import eventually, session
+from slowness import stretched
 
 
 @pytest.fixture(scope="module", name="one")
@@ -138,6 +140,8 @@ def test_modules_of_the_workspace_can_be_imported(one):
     ("javascript", "console.log(process.argv[2])", "q r\n"),
     ("python3", "import sys; print(sys.argv[1])", "q r\n")])
 def test_other_languages_run(one, language, code, out):
+    if language == "javascript" and not shutil.which("node"):
+        pytest.skip("the machine has no node")
     assert one.run(code, language=language, args=["q r"])["stdout"] == out
 
 
@@ -254,7 +258,7 @@ def test_a_command_is_quick(one):
         start = time.monotonic()
         one.exec(["echo", "hi"])
         times.append(time.monotonic() - start)
-    assert sorted(times)[10] < 0.05
+    assert sorted(times)[10] < stretched(0.05)
 
 
 def test_what_a_call_leaves_behind_ends_but_a_warm_programs_own_sessions(server):

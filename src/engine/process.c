@@ -189,6 +189,15 @@ static bool has_input(const struct process *p)
     return !p->has_ended && !p->is_over && (p->is_terminal ? p->out[0] : p->in) != NULL;
 }
 
+/* Whoever closed its input does not want what is left.  For any other reason (the kernel has no
+ * memory) it must not take the half that it got for the whole. */
+static void give_up_input(struct process *p, int error)
+{
+    p->input_at = p->input.len;
+    if (error != EPIPE && error != ECONNRESET)
+        process_signal(p, SIGKILL, true);
+}
+
 /* Writes what the descriptor takes.  True when that was the last of what had been queued. */
 static bool write_input(struct process *p)
 {
@@ -201,8 +210,10 @@ static bool write_input(struct process *p)
             continue;
         if (n < 0 && errno == EAGAIN)
             break;
-        /* Whoever closed its input does not want what is left. */
-        p->input_at = n < 0 ? p->input.len : p->input_at + (size_t)n;
+        if (n < 0)
+            give_up_input(p, errno);
+        else
+            p->input_at += (size_t)n;
     }
     if (p->input_at == p->input.len) {
         buf_finish(&p->input);
@@ -214,7 +225,7 @@ static bool write_input(struct process *p)
         p->input_at = 0;
     }
     watch(p);
-    return had && p->input.len == 0;
+    return had && p->input.len == 0 && !p->is_over;
 }
 
 static void on_writable(struct process *p)
