@@ -145,6 +145,17 @@ def test_a_wait_that_is_interrupted_leaves_no_dead_process(walk):
     assert row.injected == 1 and not row.bugs + walk.leaks(), row.bugs
 
 
+@pytest.mark.deadline(120)
+def test_a_spawner_that_cannot_leave_a_nests_tree_ends(walk):
+    """It went on in there, and the nest's process, cloned already, stayed as a dead one."""
+    build = sessions.Build()
+    walk.scenario = build
+    walk.rest()
+    row = Row("build", "spawner")
+    walk.inject(build, fitting.Fault("spawner", "chdir", -1, 2, FAIL, errno.EIO), row)
+    assert (row.injected, row.ended) == (1, 1) and not row.bugs + walk.leaks(), row.bugs
+
+
 @pytest.mark.parametrize("call, ask", [
     ({"call": "lseek", "error": errno.EIO},
      lambda one: one.client.post({"from": "d/a", "to": "d/b"}, path=one.path + "/copy")),

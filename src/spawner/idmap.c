@@ -68,7 +68,10 @@ int idmap_open(uint32_t n, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, errno, "user namespace");
     fd = open_namespace(pidfd, n, e);
     /* Safe because: our own child, not reaped yet. */
-    kill(pid, SIGKILL);
+    if (kill(pid, SIGKILL) < 0) {
+        fd_close(&fd);
+        return err_set(e, ERR_INTERNAL, errno, "end a child"); /* it goes with this worker */
+    }
     child_reap(pid);
     return fd;
 }

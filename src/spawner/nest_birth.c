@@ -150,7 +150,7 @@ int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
                               .exit_signal = SIGCHLD};
     _cleanup_fd_ int go = -1;
     char dir[NEST_DIR];
-    int pipefd[2];
+    int pipefd[2], error;
     pid_t pid;
 
     if (pipe2(pipefd, O_CLOEXEC) < 0)
@@ -169,8 +169,11 @@ int nest_birth(struct spawner *s, uint32_t n, int sock, struct err *e)
     }
     close(pipefd[0]);
     go = pipefd[1];
-    if (chdir("/") < 0 || pid < 0)
-        return err_set(e, ERR_INTERNAL, errno, "nest: clone3");
+    error = errno;
+    if (chdir("/") < 0)
+        abort(); /* it would go on in the nest's tree, and keep it from going */
+    if (pid < 0)
+        return err_set(e, ERR_INTERNAL, error, "nest: clone3");
     s->nests[n].pid = pid;
     if (map_ids(pid, n, e) < 0)
         return -1;

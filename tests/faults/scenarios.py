@@ -41,6 +41,12 @@ class Scenario:
     def finish(self, walk: Walk):
         """After each run."""
 
+    def make_lasting(self, walk: Walk):
+        """Makes what stays, before anything is counted."""
+        self.prepare(walk)
+        self.run(walk)
+        self.finish(walk)
+
 
 class Hello(Scenario):
     """The probe as the code of a run: its answer tells whether a lock is missing.  fields: more of

@@ -132,9 +132,7 @@ class Walk:
         for _ in range(2):
             together([self.hold] * SLOTS)
         if self.scenario and self.scenario.is_lasting:
-            self.scenario.prepare(self)
-            self.scenario.run(self)
-            self.scenario.finish(self)
+            self.scenario.make_lasting(self)
         self.base = self.settled(lambda now, last: now == last)
 
     def client(self):
