@@ -278,10 +278,11 @@ def held(server, code="", count=1, **fields):
     try:
         yield wait_until(ready, 10, f"{count} held runs sleep")
     finally:
-        for one in host.named(name):
-            host.kill(one)
-        for thread in threads:
-            thread.join(10)
+        end = time.monotonic() + stretched(10)
+        while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
+            for one in host.named(name):  # also what had to wait for a place until now
+                host.kill(one)
+            time.sleep(0.02)
 
 
 class HelloWatch:
