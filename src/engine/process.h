@@ -62,8 +62,7 @@ struct process *process_start(struct live *live, const struct process_spec *spec
 void process_leave(struct process *p, bool kill);
 
 /* Queues input (copied); returns the bytes that are still queued, or -1 when there was no room for
- * these: then none of them is.  Without effect once it has ended, or without stdin_open or terminal.
- */
+ * these: then none of them is.  Without effect on one that has ended or takes none. */
 ssize_t process_write(struct process *p, const char *bytes, size_t len);
 /* Whether so much waits for it, or for all in its sandbox, that no more shall be written now. */
 bool process_is_full(const struct process *p);
