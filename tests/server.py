@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import weakref
 
 import requests
 
@@ -79,6 +80,7 @@ class Server:
         self.args = [str(arg) for arg in args]
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=host.OWN_PREFIX))
         self.directory.chmod(0o755)
+        weakref.finalize(self, shutil.rmtree, self.directory, True)
         if dotenv is not None:
             (self.directory / ".env").write_text(dotenv)
         self.log = self.directory / "log"
