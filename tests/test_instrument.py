@@ -6,7 +6,7 @@ import pytest
 
 from client import wait_until
 from instrument.page import CALLS, PROGRAMS, ROLES, Page, build, place
-from server import Server, state_directory
+from server import Server
 
 # External functions that report no failure, or that only compute on memory they are given; those
 # that a caller could not do anything about (close, free, exit and the like).
@@ -53,9 +53,9 @@ def test_every_external_call_can_be_made_to_fail_or_is_known_not_to(dist, progra
     assert unknown == set(), "put these into calls.def, or say here why they cannot fail"
 
 
-def test_every_process_has_the_page_and_heals_after_a_fault(dist, tmp_path):
+def test_every_process_has_the_page_and_heals_after_a_fault(dist, tmp_path, spare_directory):
     page = Page(tmp_path / "page")
-    server = Server(state_directory("instrument"), {"DUNLIN_INSTRUMENT": page.path}, dist=dist)
+    server = Server(spare_directory, {"DUNLIN_INSTRUMENT": page.path}, dist=dist)
     try:
         server.start()
         client = server.client()
