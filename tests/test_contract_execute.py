@@ -43,7 +43,7 @@ def test_a_run_that_succeeds_answers_the_six_fields(client):
 
 def test_execution_time_is_wall_seconds(client):
     answer = client.run("import time; time.sleep(0.3)")
-    assert 0.3 <= answer["execution_time"] < stretched(1.0)
+    assert 0.3 <= answer["execution_time"] < 0.3 + stretched(0.7)
 
 
 @pytest.mark.parametrize("status", [1, 2, 7, 127, 255])
@@ -103,7 +103,7 @@ def test_a_timeout_keeps_the_output_and_the_files_written_so_far(client):
     assert (answer["stdout"], answer["stderr"]) == ("partial\n", "partial too")
     assert contents(answer) == {"made.txt": b"before"}
     assert answer["limits_hit"] == ["time"]
-    assert 1.0 <= answer["execution_time"] < stretched(1.5)
+    assert 1.0 <= answer["execution_time"] < 1.0 + stretched(0.5)
 
 
 def test_an_unknown_environment_is_answered_with_200_and_the_contracts_words(client):

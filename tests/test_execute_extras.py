@@ -286,7 +286,7 @@ def test_a_stream_gives_output_as_it_happens_and_then_the_whole_answer(client):
     result = events[-1].data
     assert (joined(events, "stdout"), joined(events, "stderr")) == ("first\nsecond\n", "problem\n")
     first = next(event for event in events if event.name == "stdout")
-    assert events[-1].seconds - first.seconds > 0.3
+    assert first.seconds < stretched(0.5) and events[-1].seconds - first.seconds > 0.3
     assert result["success"] and result["stdout"] == "first\nsecond\n"
     assert result["files"] == {"made.txt": b64("x")}
 
@@ -365,7 +365,7 @@ def test_usage_counts_all_processes_of_the_run(client):
 def test_usage_of_a_sleeping_run_is_wall_time_without_cpu(client):
     usage = client.run("import time; time.sleep(0.4)")["usage"]
     assert usage["cpu_ms"] < stretched(100)
-    assert 400 <= usage["wall_ms"] < stretched(1000)
+    assert 400 <= usage["wall_ms"] < 400 + stretched(600)
 
 
 def test_usage_knows_the_peak_of_memory(client):

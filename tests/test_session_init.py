@@ -14,7 +14,6 @@ import pytest
 import nest as nests
 from nest_session import (ADMIT, ADMITTED, ALL, FAILED, FILE, FRAME_SESSION, GROUP, HEAD, PROCESS, RESIZE, SCRIPT, STARTED,
                           STOP, STOPPED, TEMPORARY, Session, read_all, read_until, strings)
-from slowness import stretched
 
 FILE_READ, FILE_WRITE, FILE_PROCESSES = 3, 4, 16
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes")
@@ -323,15 +322,17 @@ def test_stop_ends_everything_and_says_so(nest):
         assert session.ended(deaf).status == -signal.SIGKILL
         session.ended(spare[0])
         session.wait(STOPPED, 0)
-        assert time.monotonic() - begin < stretched(1)
+        assert time.monotonic() - begin < 1
 
 
 def test_stop_of_an_idle_session_takes_no_time(nest):
-    with Session(nest) as session:
-        begin = time.monotonic()
-        session.say(STOP)
-        session.wait(STOPPED, 0)
-        assert time.monotonic() - begin < stretched(0.15)
+    def seconds():
+        with Session(nest) as session:
+            begin = time.monotonic()
+            session.say(STOP)
+            session.wait(STOPPED, 0)
+            return time.monotonic() - begin
+    assert min(seconds() for _ in range(3)) < 0.15  # less than is waited for those that linger
 
 
 @pytest.mark.parametrize("message", [

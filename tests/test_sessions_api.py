@@ -146,7 +146,7 @@ def test_sleep_keeps_files_and_ends_processes(client):
 def test_who_has_the_whole_file_may_have_the_session_sleep(client, server):
     """The call inside is over by then, also on a machine that is busy."""
     content = bytes(300_000)
-    with session(client, size="2M") as s, held(server, BUSY, count=2):
+    with session(client, size="2M") as s, held(server, BUSY, count=4, limits={"memory_mb": 64}):
         s.write("f", content)
         for _ in range(40):
             assert s.read("f") == content

@@ -7,9 +7,12 @@ TEXTS = ["", "a", "a.txt", "data/a.csv", "../../etc/passwd", "/etc/shadow", "a\n
          "..", "a/../b", "a//b", "CON", "\u202e", "[", "*", "~"]
 NUMBERS = [0, 1, -1, 2, 7, 255, 256, 65536, 2**31, 2**32, 2**53, 2**63, 2**64, 10**30, 0.5, -0.0,
            1e300, 1e-300]
+# Each ends by itself: a request need not name a timeout, and the default may be minutes.
 CODES = ["print(1)", "1/0", "import sys; sys.exit(3)", "open('out.txt', 'w').write('x' * 1000)",
          "import os; os.kill(os.getpid(), 9)", "print('\\xff' * 3000)", "def f(:", "",
-         "import time; time.sleep(0.3)", "while True: pass", "x = 'a' * (1 << 20); print(x)",
+         "import time; time.sleep(0.3)",
+         "import signal; signal.alarm(3)\nwhile True: pass",  # longer than the timeouts below
+         "x = 'a' * (1 << 20); print(x)",
          "import os\nfor i in range(50): open(f'f{i}', 'w').write(str(i))", "raise SystemExit"]
 COMMANDS = ["true", "echo hello", "cat", "ls -la /workspace", "sleep 0.2", "exit 7", "echo e >&2",
             "yes | head -c 100000", "kill -9 $$", "mkdir -p a/b && ln -s /etc/shadow a/b/link",

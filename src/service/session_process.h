@@ -71,7 +71,7 @@ struct listener_piece {
 int listener_read(struct listener *l, struct listener_piece *ret);
 void listener_close(struct listener *l);
 
-/* Without effect once it has ended, as the next four. */
+/* Without effect once it has ended, as the next five. */
 void session_process_kill(struct session_process *p, int signal, bool group);
 /* As process_write and process_close_stdin. */
 ssize_t session_process_write(struct session_process *p, const char *bytes, size_t len);
