@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from faults.life_walk import LifeWalk
 from faults.server_walk import Walk
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root makes sandboxes"),
@@ -66,3 +67,12 @@ def test_a_program_that_the_server_cannot_hear_is_refused(spare_directory):
             walk.walk(name, ("pipe2", "fchmod", "uv_poll_init"))
         assert not walk.findings, walk.findings
         assert walk.tally["honest"] >= 10, walk.tally
+
+
+def test_a_start_that_fails_says_why_and_one_that_does_not_is_whole():
+    """Without memory it died of SIGSEGV, came up deaf to SIGTERM, or ended with no reason."""
+    with LifeWalk() as walk:
+        row = walk.walk("start-up", calls=("strndup", "sqlite3_column_text", "uv_loop_init", "getrandom",
+                                           "uv_signal_init", "uv_signal_start", "fcntl64"))
+        assert not row.found, row.found
+        assert row.told["honest"] >= 6, row.told

@@ -286,10 +286,11 @@ struct spawner_client *spawner_client_create(uv_loop_t *loop, int sock, void (*g
                                              void *data, struct err *e)
 {
     struct spawner_client *c = calloc(1, sizeof *c);
+    int r = c == NULL ? UV_ENOMEM : uv_poll_init(loop, &c->poll, sock); /* not blocking from here */
 
-    if (c == NULL || fd_set_nonblock(sock, e) < 0 || uv_poll_init(loop, &c->poll, sock) < 0) {
+    if (r < 0) {
         free(c);
-        err_set(e, ERR_INTERNAL, 0, "watch the spawner's socket");
+        err_set(e, ERR_INTERNAL, -r, "watch the spawner's socket");
         return NULL;
     }
     *c = (struct spawner_client){.poll = c->poll, .sock = sock, .gone = gone, .data = data};

@@ -18,8 +18,11 @@ int hosts_split(const char *text, char **ret_hosts, size_t *ret_n, struct err *e
             hosts_free(ret_hosts, n);
             return err_set(e, ERR_INVALID, 0, "HOST names more than %d addresses", HOSTS_MAX);
         }
-        if (len > 0)
-            ret_hosts[n++] = strndup(text, len);
+        if (len > 0 && (ret_hosts[n] = strndup(text, len)) == NULL) {
+            hosts_free(ret_hosts, n);
+            return err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
+        }
+        n += len > 0;
         text += len + (text[len] != '\0');
     }
     *ret_n = n;

@@ -272,17 +272,22 @@ static int start_http(struct server *s, struct err *e)
     return s->http != NULL ? 0 : -1;
 }
 
-static void watch_signals(struct server *s)
+static int watch_signals(struct server *s, struct err *e)
 {
     static const int numbers[SIGNALS] = {SIGTERM, SIGINT};
 
     for (int i = 0; i < SIGNALS; i++) {
-        uv_signal_init(&s->loop, &s->signals[i]);
+        int r = uv_signal_init(&s->loop, &s->signals[i]);
+
         s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        if (r == 0)
+            r = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+        if (r < 0)
+            return err_set(e, ERR_INTERNAL, -r, "watch for %s", strsignal(numbers[i]));
     }
     uv_timer_init(&s->loop, &s->deadline);
     s->deadline.data = s;
+    return 0;
 }
 
 /* DATA/db and DATA/db/logs, the server's own; it is the working directory from now on, because the
@@ -336,8 +341,6 @@ static int start(struct server *s, struct err *e)
      * it. Where the priority may not be raised, things only get slower. */
     (void)setpriority(PRIO_PROCESS, 0, PRIORITY);
     s->landlock_abi = lockdown_landlock_abi();
-    if (uv_loop_init(&s->loop) != 0)
-        return err_set(e, ERR_INTERNAL, 0, "event loop");
     if (launch_find_paths(&s->paths, e) < 0 ||
         launch_start(&s->settings, &s->paths, true, false, &s->launch, e) < 0)
         return -1;
@@ -348,8 +351,8 @@ static int start(struct server *s, struct err *e)
     if (s->api == NULL || create_environments(s, e) < 0 || create_sessions(s, e) < 0 ||
         start_http(s, e) < 0)
         return -1;
-    watch_signals(s);
-    if (enter_state(s, e) < 0 || lockdown_enter(SPAWN_UID_SERVER, s->state, e) < 0)
+    if (watch_signals(s, e) < 0 || enter_state(s, e) < 0 ||
+        lockdown_enter(SPAWN_UID_SERVER, s->state, e) < 0)
         return -1;
     return open_state(s, e);
 }
@@ -415,7 +418,12 @@ int serve_main(int argc, char **argv)
     log_init("server", LOG_INFO, LOG_AUTO);
     if (read_settings(&s, argc, argv, &s.status) != 1)
         return s.status;
-    s.status = 0;
+    s.status = uv_loop_init(&s.loop);
+    if (s.status < 0) {
+        fprintf(stderr, "dunlin serve: event loop: %s\n", uv_strerror(s.status));
+        settings_finish(&s.settings);
+        return 1;
+    }
     if (start(&s, &e) == 0) {
         log_start(&s, started_us);
         greet(&s);

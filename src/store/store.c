@@ -168,16 +168,19 @@ char *store_column_text(sqlite3_stmt *st, int at, bool *failed)
 static int check(struct store *s, struct err *e)
 {
     sqlite3_stmt *st = NULL;
+    const char *found;
     int r = -1;
 
     if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK ||
         sqlite3_step(st) != SQLITE_ROW)
         store_error(s, e);
-    else if (strcmp((const char *)sqlite3_column_text(st, 0), "ok") != 0)
+    else if ((found = (const char *)sqlite3_column_text(st, 0)) == NULL)
+        err_set(e, ERR_UNAVAILABLE, 0, "check the database: out of memory");
+    else if (strcmp(found, "ok") != 0)
         err_set(e, ERR_INTERNAL, 0,
                 "the database " FILE_NAME " is damaged (%.100s): restore it from a backup, or move "
                 "it away to start with nothing",
-                sqlite3_column_text(st, 0));
+                found);
     else
         r = 0;
     sqlite3_finalize(st);
