@@ -148,10 +148,10 @@ static int on_part(void *data, const char *name, const char *filename)
 {
     struct upload *u = data;
     const char *asked = http_query(u->call.r, "filename");
-    if (u->name || strcmp(name, "file") != 0)
+    if (u->name || u->fault || strcmp(name, "file") != 0)
         return 0;
     u->name = strdup(asked && *asked ? asked : filename ? filename : "");
-    u->path = malloc(u->name ? strlen(u->name) + 1 : 0);
+    u->path = u->name ? malloc(strlen(u->name) + 1) : NULL;
     if (!u->name || !u->path)
         u->fault = "out of memory";
     else if (*u->name)
@@ -216,7 +216,7 @@ static void on_form_end(void *data, bool malformed)
     struct upload *u = data;
     struct se_call *c = &u->call;
     u->read = true;
-    if (u->name && is_refused(u)) {
+    if ((u->name || u->fault) && is_refused(u)) {
         refuse(u);
         return;
     }

@@ -21,6 +21,7 @@
 #define IDLE_US  60000000 /* without progress */
 #define IDLE_MS  (IDLE_US / 1000)
 #define READ_MAX (64u << 10)
+#define LAST_MS  1000 /* for the end of a call that takes nothing more */
 
 struct file_call {
     struct live *live;
@@ -32,7 +33,7 @@ struct file_call {
     uv_timer_t timer; /* the deadline, or what waits in `input` is looked at again */
     uint64_t progress_us;
     bool is_watch, is_paused, wants_room;
-    bool is_deaf; /* what is written goes nowhere: the end says why */
+    int write_error; /* why what is written goes nowhere, or 0; a call that ended early says it */
     bool is_over;
 };
 
@@ -85,7 +86,7 @@ static void watch(struct file_call *c)
 {
     if (!c->is_over)
         stream_watch(c->stream, (c->is_paused ? 0 : UV_READABLE) |
-                                    (c->wants_room && !c->is_deaf ? UV_WRITABLE : 0));
+                                    (c->wants_room && c->write_error == 0 ? UV_WRITABLE : 0));
 }
 
 /* -- hearing ----------------------------------------------------------------------------------- */
@@ -205,6 +206,11 @@ static void on_timer(uv_timer_t *timer)
         serve_input(c);
     if (c->is_over)
         return;
+    if (c->write_error != 0) {
+        break_off(c, c->write_error == ENOBUFS ? ENOMEM : c->write_error,
+                  "what was written could not be passed on");
+        return;
+    }
     idle_us = clock_now_us() - c->progress_us;
     if (!c->is_watch && idle_us >= IDLE_US)
         break_off(c, ETIMEDOUT, "the call stood still");
@@ -228,7 +234,7 @@ size_t file_call_write(struct file_call *c, const char *bytes, size_t len)
 {
     size_t taken = 0;
 
-    while (taken < len && !c->is_deaf && !c->is_over) {
+    while (taken < len && c->write_error == 0 && !c->is_over) {
         ssize_t n = send(stream_fd(c->stream), bytes + taken, len - taken, MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
@@ -237,20 +243,23 @@ size_t file_call_write(struct file_call *c, const char *bytes, size_t len)
             c->wants_room = true;
             break;
         }
-        if (n < 0)
-            c->is_deaf = true; /* it has ended early, and has said why */
-        else
+        if (n < 0) { /* it has ended early, and said why; or the kernel has no memory for it */
+            c->write_error = errno;
+            uv_timer_start(&c->timer, on_timer, errno == EPIPE || errno == ECONNRESET ? LAST_MS : 0,
+                           0);
+        } else {
             taken += (size_t)n;
+        }
     }
     if (taken > 0)
         c->progress_us = clock_now_us();
     watch(c);
-    return c->is_deaf ? len : taken;
+    return c->write_error != 0 ? len : taken;
 }
 
 void file_call_finish(struct file_call *c)
 {
-    if (!c->is_over)
+    if (!c->is_over && c->write_error == 0) /* a part must not pass for the whole */
         shutdown(stream_fd(c->stream), SHUT_WR);
 }
 

@@ -128,17 +128,24 @@ static bool is_same_name(const char *a, const char *b)
     return strncmp(a, b, len) == 0;
 }
 
-/* Whether a later one has the name of lists[list][at]. */
-static bool is_replaced(const char *const *const *lists, size_t list, const char *const *at)
+static bool has_name(const char *const *list, const char *text)
 {
-    const char *const *next = at + 1;
+    for (; list != NULL && *list != NULL; list++) {
+        if (is_same_name(text, *list))
+            return true;
+    }
+    return false;
+}
 
-    for (size_t i = list; i < LISTS; i++) {
-        for (; next != NULL && *next != NULL; next++) {
-            if (is_same_name(*at, *next))
-                return true;
-        }
-        next = i + 1 < LISTS ? lists[i + 1] : NULL;
+/* Whether a later one has the name of `text`; `rest` is what follows it in lists[list]. */
+static bool is_replaced(const char *const *const *lists, size_t list, const char *text,
+                        const char *const *rest)
+{
+    if (has_name(rest, text))
+        return true;
+    while (++list < LISTS) {
+        if (has_name(lists[list], text))
+            return true;
     }
     return false;
 }
@@ -167,7 +174,7 @@ char **process_environment(const struct live *live, bool terminal, const char *c
         for (const char *const *s = lists[i]; s != NULL && *s != NULL; s++) {
             size_t len = strlen(*s) + 1;
 
-            if (is_replaced(lists, i, s))
+            if (is_replaced(lists, i, *s, s + 1))
                 continue;
             block[n++] = memcpy(at, *s, len);
             at += len;

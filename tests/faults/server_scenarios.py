@@ -330,6 +330,9 @@ def session_processes(w):
 def session_files(w):
     """Files of a session, written and read in each way"""
     for place in (w.session, w.memory):
+        for name in ("d", "e", "f"):  # that a fault has left
+            status, _, body = w.ask("POST", f"{place}/remove", {"path": name, "recursive": True})
+            assert status in (204, 404), body
         w.put(f"{place}/files/d/new", b"x" * 100000)
         assert w.get(f"{place}/files/d/new") == b"x" * 100000
         assert w.get(f"{place}/files/kept") == b"kept"

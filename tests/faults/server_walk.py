@@ -27,7 +27,7 @@ IO_ERRORS = {
     "open": (errno.EMFILE, errno.EIO), "open64": (errno.EMFILE, errno.EIO),
     "openat": (errno.EMFILE,), "openat64": (errno.EMFILE,),
     "read": (errno.EIO, errno.EINTR), "pread64": (errno.EIO,), "write": (errno.ENOSPC, errno.EINTR),
-    "pwrite64": (errno.ENOSPC,), "send": (errno.ECONNRESET,), "recv": (errno.ECONNRESET,), "recvfrom": (errno.ECONNRESET,),
+    "pwrite64": (errno.ENOSPC,), "send": (errno.ECONNRESET, errno.ENOBUFS), "recv": (errno.ECONNRESET,), "recvfrom": (errno.ECONNRESET,),
     "sendmsg": (errno.ENOBUFS, errno.EINTR, errno.EAGAIN),
     "recvmsg": (errno.ENOMEM, errno.EINTR, errno.EAGAIN), "writev": (errno.EPIPE, errno.EINTR),
     "accept4": (errno.EMFILE, errno.ECONNABORTED, errno.EINTR, errno.ENOMEM),
@@ -58,6 +58,7 @@ IMPOSSIBLE = {
     ("epoll_ctl", "internal_suspend_connection_"): "the same",
     ("fcntl64", "fd_set_nonblock"): "F_GETFL and F_SETFL of an open descriptor",
     ("read", "read_output"): "a pipe whose other end is gone has an end, no error",
+    ("shutdown", "file_call_finish"): "a socket that is connected",
     ("recv", "read_message"): "init has ended, and its session with it, which is told: 409",
 }
 
