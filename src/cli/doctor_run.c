@@ -2,6 +2,8 @@
  * line, usually as root; trusts the probes, but not that the kernel lets them end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,6 +16,9 @@
 #include "cli/doctor_internal.h"
 
 #define DEADLINE_S 10 /* a probe takes milliseconds; one that waits this long is stuck */
+#define LOOK_MS    50 /* how often is looked whether it has ended without a word */
+
+_Static_assert(sizeof(struct doctor_finding) <= PIPE_BUF, "written in one piece");
 
 void doctor_fail(struct doctor_finding *f, int errnum, const char *format, ...)
 {
@@ -69,28 +74,29 @@ long long doctor_read_number(const char *path)
 static _Noreturn void run_probe(const struct doctor_check *check, int out)
 {
     struct doctor_finding f = {.status = DOCTOR_OK};
+    setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(DEADLINE_S);
     check->probe(check, &f);
     _exit(fd_write_all(out, &f, sizeof f, NULL) < 0);
 }
 
-/* Reads the finding; a child that died before it could report found something out as well. */
+/* Reads the finding; a child that died before it could report found something out as well.  What
+ * the probe has started may outlive it and keep the pipe open: it is not waited for, and ended. */
 static void collect(int in, pid_t pid, struct doctor_finding *ret)
 {
-    size_t got = 0;
-    while (got < sizeof *ret) {
-        ssize_t n = read(in, (char *)ret + got, sizeof *ret - got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        got += (size_t)n;
-    }
+    struct pollfd fd = {.fd = in, .events = POLLIN};
+    siginfo_t ended = {0};
     int status = 0;
+    while (poll(&fd, 1, LOOK_MS) <= 0 &&
+           waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
+        ;
+    /* A finding is smaller than PIPE_BUF, and comes in one piece. */
+    bool told = poll(&fd, 1, 0) > 0 && read(in, ret, sizeof *ret) == sizeof *ret;
+    kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (got == sizeof *ret)
+    if (told)
         return;
     *ret = (struct doctor_finding){.status = DOCTOR_OK};
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)

@@ -9,8 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/test_support.h"
@@ -50,6 +52,16 @@ static void probe_exits(const struct doctor_check *check, struct doctor_finding 
     _exit(0);
 }
 
+/* Its child would hold the pipe for a minute. */
+static void probe_leaves_a_child(const struct doctor_check *check, struct doctor_finding *f)
+{
+    if (fork() == 0) {
+        sleep(60);
+        _exit(0);
+    }
+    _exit(0);
+}
+
 static void assert_finding(doctor_probe *probe, bool optional, enum doctor_status status,
                            const char *detail)
 {
@@ -76,6 +88,17 @@ static void a_probe_that_dies_has_found_something(void **state)
     assert_finding(probe_hangs, false, DOCTOR_MISSING,
                    "no answer from the kernel within 10 seconds");
     assert_finding(probe_exits, false, DOCTOR_MISSING, "the process that tried it said nothing");
+}
+
+static void what_a_probe_leaves_is_not_waited_for_and_ended(void **state)
+{
+    time_t begin = time(NULL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    assert_finding(probe_leaves_a_child, false, DOCTOR_MISSING,
+                   "the process that tried it said nothing");
+    assert_true(waitpid(-1, NULL, 0) > 0); /* the orphan is ours now */
+    assert_true(time(NULL) - begin < 30);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
 /* -- the table */
@@ -429,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(findings_come_back_from_the_child),
         cmocka_unit_test(a_probe_that_dies_has_found_something),
+        cmocka_unit_test(what_a_probe_leaves_is_not_waited_for_and_ended),
         cmocka_unit_test(every_row_says_what_it_costs_and_how_to_enable_it),
         cmocka_unit_test(wrong_words_give_the_usage_and_two),
         cmocka_unit_test(the_text_has_a_line_for_each_check_and_a_verdict),
