@@ -169,7 +169,7 @@ void fetch_request_decode(struct fetch_request *q, uint32_t seconds_max)
         return;
     }
     q->items = calloc(n, sizeof *q->items);
-    q->headers = calloc(n, sizeof *q->headers);
+    q->headers = calloc(n, sizeof(struct fetch_header *));
     q->names = calloc(n, sizeof *q->names);
     if (!q->items || !q->headers || !q->names) {
         q->body.out_of_memory = true;

@@ -259,11 +259,11 @@ static int copy_tree(struct call *c, const struct place *from, const struct plac
     if (top < 0)
         return -errno;
     memset(k.to, -1, sizeof k.to);
-    if (fstat(top, &st) < 0 || fstat(to->dir, &k.into) < 0 ||
-        (r = file_hidden_name(hidden.name)) < 0) {
+    if (fstat(top, &st) < 0 || fstat(to->dir, &k.into) < 0 || file_hidden_name(hidden.name) < 0) {
         close(top);
         return -EIO;
     }
+    /* cppcheck-suppress autoVariables ; call_undo forgets it */
     c->unfinished = &hidden;
     r = is_same(&st, &k.into) ? refuse_itself(c) : copy_directory(c, &k, 0, &hidden, st.st_mode);
     if (r == 0)

@@ -46,7 +46,7 @@ static const char *path_of(const struct watcher *w, int dir, const char *name)
     while (name[0] != '\0' && at > (len = strlen(name))) {
         at -= len;
         memcpy(path + at, name, len);
-        if (dir <= 0)
+        if (dir <= 0 || dir >= WATCHES)
             break;
         path[--at] = '/';
         name = w->dirs[dir].name;

@@ -27,17 +27,24 @@ static bool is_coming(const struct process *p)
     return p->state == PROCESS_ADMITTED || p->state == PROCESS_JOINING;
 }
 
-/* The one who may come now, and, if there is none, who waits for that. */
-static struct process *next(struct session *s)
+/* The index of the one that is coming, or -1. */
+static int find_coming(const struct session *s)
+{
+    for (int i = 0; i < SESSION_PROCESSES; i++) {
+        if (is_coming(&s->processes[i]))
+            return i;
+    }
+    return -1;
+}
+
+/* Who may come next: ids only grow in a session, the lowest has waited longest. */
+static struct process *longest_waiting(struct session *s)
 {
     struct process *waiting = NULL;
 
     for (size_t i = 0; i < SESSION_PROCESSES; i++) {
         struct process *p = &s->processes[i];
 
-        if (is_coming(p))
-            return p;
-        /* Ids only grow in a session: the lowest has waited longest. */
         if (p->state == PROCESS_QUEUED && (waiting == NULL || p->id < waiting->id))
             waiting = p;
     }
@@ -54,10 +61,11 @@ static void set_dumpable(struct session *s, bool dumpable)
 /* Lets the next in, if any. */
 static void go_on(struct session *s)
 {
-    struct process *p = next(s);
+    struct process *p;
 
-    if (p != NULL && is_coming(p))
+    if (find_coming(s) >= 0)
         return;
+    p = longest_waiting(s);
     set_dumpable(s, p != NULL);
     if (p == NULL)
         return;
@@ -82,14 +90,14 @@ void join_admit(struct session *s, uint32_t id)
 
 int join_keep(struct session *s)
 {
-    struct process *p = next(s);
     uint64_t now = clock_now_us();
+    int i = find_coming(s);
 
-    if (p != NULL && is_coming(p) && now - p->from_us >= JOIN_LIMIT_US)
-        fail(s, p, ETIMEDOUT, "no warm interpreter came in time");
+    if (i >= 0 && now - s->processes[i].from_us >= JOIN_LIMIT_US)
+        fail(s, &s->processes[i], ETIMEDOUT, "no warm interpreter came in time");
     go_on(s);
-    p = next(s);
-    return p == NULL ? -1 : (int)((JOIN_LIMIT_US - (now - p->from_us)) / 1000) + 1;
+    i = find_coming(s);
+    return i < 0 ? -1 : (int)((JOIN_LIMIT_US - (now - s->processes[i].from_us)) / 1000) + 1;
 }
 
 void join_child(struct session *s, struct session_request *r)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,7 +190,8 @@ static int reach_out(struct place *p)
     CHECK(socket(AF_UNIX, SOCK_STREAM, 0) < 0);
     CHECK(fork() < 0);
     CHECK(execl("/bin/true", "true", (char *)NULL) < 0);
-    CHECK(getuid() == UID && setuid(0) < 0);
+    /* not by libc, which asks every thread, and a sanitizer's is not locked down */
+    CHECK(getuid() == UID && syscall(SYS_setuid, 0) < 0);
     return 0;
 }
 

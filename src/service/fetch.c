@@ -107,7 +107,7 @@ static bool is_over(const struct fetch *f)
 
 static void tell_done(struct fetch *f)
 {
-    const struct fetch_result **results = calloc(f->nitems, sizeof *results);
+    const struct fetch_result **results = calloc(f->nitems, sizeof(struct fetch_result *));
     const struct err e = {.code = ERR_UNAVAILABLE, .text = "out of memory"};
 
     for (size_t i = 0; results != NULL && i < f->nitems; i++)
@@ -459,7 +459,7 @@ static struct fetch *create(struct fetch_service *s, const struct fetch_wanted *
                         .events = *events,
                         .seconds = w.seconds,
                         .nitems = w.nitems,
-                        .items = calloc(w.nitems, sizeof *f->items)};
+                        .items = calloc(w.nitems, sizeof(struct item *))};
     for (size_t i = 0; i < w.nitems; i++) {
         if (f->items == NULL || (f->items[i] = item_create(f, &w, &w.items[i])) == NULL) {
             fetch_destroy(f);

@@ -24,7 +24,7 @@ bool session_id_is_valid(const char *id)
 {
     size_t len = 0;
 
-    for (; id[len] != '\0' && len <= SESSION_ID_MAX; len++) {
+    for (; len <= SESSION_ID_MAX && id[len] != '\0'; len++) {
         if (!is_alnum(id[len]) && (len == 0 || strchr("_.-", id[len]) == NULL))
             return false;
     }

@@ -71,10 +71,8 @@ static void remove_from_ended(struct session_process *p)
     *(p->ended_next != NULL ? &p->ended_next->ended_prev : &s->ended_last) = p->ended_prev;
 }
 
-static void unlink_process(struct session_process *p)
+static void unlink_process(struct session *session, struct session_process *p)
 {
-    struct session *session = p->session;
-
     *(p->prev != NULL ? &p->prev->next : &session->processes) = p->next;
     *(p->next != NULL ? &p->next->prev : &session->processes_last) = p->prev;
     session->nprocesses--;
@@ -88,7 +86,7 @@ void session_process_forget(struct session_process *p)
 {
     if (p->session == NULL || !p->view.ended)
         return;
-    unlink_process(p);
+    unlink_process(p->session, p);
     free_if_unused(p);
 }
 
@@ -97,7 +95,7 @@ void session_processes_forget(struct session *session)
     struct session_process *p;
 
     while ((p = session->processes) != NULL) {
-        unlink_process(p);
+        unlink_process(session, p);
         free_if_unused(p);
     }
 }
@@ -417,7 +415,7 @@ struct session_process *session_process_start(struct session_visit *v, struct pr
     events.data = p;
     p->process = process_start(live, spec, &events, e);
     if (p->process == NULL) {
-        unlink_process(p);
+        unlink_process(session, p);
         free_if_unused(p);
         return NULL;
     }

@@ -123,7 +123,7 @@ static int check_growth(uint64_t first, uint64_t bytes, struct err *e)
                ? 0
                : err_set(e, ERR_INVALID, 0,
                          "this workspace was made for at most %llu bytes: %d times its first size",
-                         (unsigned long long)(first * WORKSPACE_GROWTH), WORKSPACE_GROWTH);
+                         (unsigned long long)first * WORKSPACE_GROWTH, WORKSPACE_GROWTH);
 }
 
 static int may_grow(const struct session *session, uint64_t bytes, struct err *e)

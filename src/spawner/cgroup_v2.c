@@ -132,7 +132,7 @@ static int make_room(const char *dir, struct err *e)
 static int v2_open(const char *base, struct err *e)
 {
     char parent[CGROUP_PATH];
-    bool crowded;
+    bool crowded = false;
 
     if (find_parent(parent, &crowded, e) < 0 || has_controllers(parent, e) < 0)
         return -1;

@@ -92,7 +92,8 @@ int loop_mount(const char *file, const char *dir, enum loop_use use, struct err 
         return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_INTERNAL, errno, "open the image");
     if (use == LOOP_WORKSPACE && lock(image, e) < 0)
         return -1;
-    if ((loop = attach(image, read_only, device, e)) < 0)
+    loop = attach(image, read_only, device, e);
+    if (loop < 0)
         return -1;
     if (mount(device, dir, "ext4", flags, uses[use].options) < 0)
         return err_set(e, ERR_INTERNAL, errno, "mount the image");
