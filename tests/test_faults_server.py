@@ -76,3 +76,11 @@ def test_a_start_that_fails_says_why_and_one_that_does_not_is_whole():
                                            "uv_signal_init", "uv_signal_start", "fcntl64"))
         assert not row.found, row.found
         assert row.told["honest"] >= 6, row.told
+
+
+def test_a_file_that_cannot_be_passed_on_whole_is_no_file(spare_directory):
+    """Without memory for the socket to init, the part that had been passed was taken for all of it."""
+    with Walk(spare_directory) as walk:
+        walk.walk("se", ("send",))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] >= 8, walk.tally

@@ -207,7 +207,7 @@ static void on_timer(uv_timer_t *timer)
     if (c->is_over)
         return;
     if (c->write_error != 0) {
-        break_off(c, c->write_error == ENOBUFS ? ENOMEM : c->write_error,
+        break_off(c, c->write_error == ENOBUFS || c->write_error == ENOMEM ? ENOMEM : EIO,
                   "what was written could not be passed on");
         return;
     }
