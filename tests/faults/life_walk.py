@@ -46,19 +46,14 @@ class LifeWalk:
         self.earlier = {}  # the calls of a server before it was told to stop
         self.tally = collections.Counter()
         self.bugs = []
-        server = self.make()
-        server.start()
-        client = server.client()
-        self.environment = unique_name("e")
-        answer = client.post({"name": self.environment, "setup_script": "true"},
-                             "/environments?wait=true")
-        assert answer["status"] == "ready", answer.text
-        self.session = client.post({"size": "4M"}, "/v1/sessions")["id"]
-        self.write(client)
-        server.stop()
-        self.page.close()
+        self.environment, self.session = unique_name("e"), None
 
     def __enter__(self):
+        try:
+            self.store()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -73,6 +68,22 @@ class LifeWalk:
         return Server(self.data, {**self.settings, "DUNLIN_INSTRUMENT": self.page.path}, dist=self.dist)
 
     # -- what is stored
+
+    def store(self):
+        """Makes an environment, and a session with a file."""
+        server = self.make()
+        try:
+            client = server.start().client()
+            answer = client.post({"name": self.environment, "setup_script": "true"},
+                                 "/environments?wait=true")
+            assert answer["status"] == "ready", answer.text
+            self.session = client.post({"size": "4M"}, "/v1/sessions")["id"]
+            self.write(client)
+            client.close()
+            server.stop()
+        finally:
+            server.abandon()
+            self.page.close()
 
     @property
     def file(self):
