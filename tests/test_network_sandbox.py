@@ -151,6 +151,8 @@ def test_a_killed_spawner_leaves_no_network(world, spawner):
     while host.is_alive(workers[0]) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert world.state() == NOTHING
+    with inside(world.host_name):
+        spawner.start()  # the next one removes its control groups
 
 
 def test_a_network_that_cannot_be_made_is_refused_with_the_reason(world, spawner):
