@@ -83,12 +83,8 @@ struct engine *engine_create(uv_loop_t *loop, const struct engine_config *config
     en->config = *config;
     en->pong_good = true;
     en->spawner = spawner_client_create(loop, config->spawner, on_spawner_gone, en, e);
-    if (en->spawner != NULL && nest_create_built_in(en) == NULL) {
-        err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
+    if (en->spawner == NULL || nest_create_built_in(en, e) == NULL) {
         spawner_client_destroy(en->spawner);
-        en->spawner = NULL;
-    }
-    if (en->spawner == NULL) {
         free(en);
         return NULL;
     }

@@ -43,7 +43,7 @@ struct nest {
 };
 
 /* Nest 0, which is there from the start.  NULL when out of memory. */
-struct nest *nest_create_built_in(struct engine *en);
+struct nest *nest_create_built_in(struct engine *en, struct err *e);
 /* At the end of the engine, whatever state it is in. */
 void nest_destroy(struct nest *nest);
 /* Somebody begins or ends to be the nest's. */

@@ -45,14 +45,16 @@ static struct nest *create(struct engine *en, uint32_t number)
     return nest;
 }
 
-struct nest *nest_create_built_in(struct engine *en)
+struct nest *nest_create_built_in(struct engine *en, struct err *e)
 {
     const struct engine_config *c = &en->config;
     uint32_t cold_min = c->warm && c->pool_min > 1 ? 1 : c->pool_min;
     struct nest *nest = create(en, 0);
 
-    if (nest == NULL)
+    if (nest == NULL) {
+        err_set(e, ERR_UNAVAILABLE, 0, "out of memory");
         return NULL;
+    }
     nest->state = NEST_UP;
     nest->is_warm = c->warm;
     nest->min = c->pool_min;

@@ -17,6 +17,7 @@ import requests
 from client import unique_name
 from faults.server_results import Row
 from faults.server_walk import ACTIONS, CANNOT_FAIL, IMPOSSIBLE, IO_ERRORS
+from faults.walk import CRASH, Wrong
 from instrument import page as pages
 from server import START_SECONDS, STOP_SECONDS, Server, state_directory
 
@@ -26,19 +27,13 @@ REFUSED = (1, 2)  # exit statuses: the server could not start or go on, its sett
 END_SECONDS = 10  # within which all of a server that was killed is gone
 HELLO_SECONDS = 10
 LATE_SECONDS = 0.6
-CRASHES = ("Sanitizer", "assertion", "stack smashing", "corrupted", "double free")
-
-
-class Wrong(Exception):
-    """What must not be."""
 
 
 class LifeWalk:
     """A state directory with something in each of its parts, and the servers that are started on it."""
 
-    def __init__(self, **settings):
+    def __init__(self):
         self.dist = pages.build()
-        self.settings = {**SETTINGS, **settings}
         self.data = state_directory("life")
         self.page = None
         self.failed = bytes(pages.PLACES)
@@ -65,7 +60,7 @@ class LifeWalk:
         path.unlink(missing_ok=True)
         self.page = pages.Page(path)
         self.page.failed = self.failed
-        return Server(self.data, {**self.settings, "DUNLIN_INSTRUMENT": self.page.path}, dist=self.dist)
+        return Server(self.data, {**SETTINGS, "DUNLIN_INSTRUMENT": self.page.path}, dist=self.dist)
 
     # -- what is stored
 
@@ -187,7 +182,7 @@ class LifeWalk:
         if plan and plan.get("action") == pages.DIE:
             self.tally["ended by rule"] += 1
             return "honest"
-        if code not in (0, *REFUSED) or any(word in log for word in CRASHES):
+        if code not in (0, *REFUSED) or CRASH.search(log):
             raise Wrong(f"ended with {code}: {log[-300:]}")
         if code != 0 and not self.says_why(log):
             raise Wrong(f"ended without a word: {log[-300:]}")

@@ -41,7 +41,7 @@ GROWTH = {"dunlin": 8192, "dunlin-spawner": 256, "dunlin-init": 256}  # KiB in o
 ENV = {"POOL_MIN": "2", "POOL_MAX": "2", "CONCURRENT_LIMIT": "6", "LOG_FORMAT": "text"}
 LOCKS = ("confine.c:", "landlock.c:", "mounts.c:", "enter_groups ", "open_stdin ", "write_file build.c",
          "loopback_up ", "enter_sandbox ")  # a step that fails there ends the sandbox (R2)
-CRASH = re.compile(r"(Assertion .* failed|stack smashing|AddressSanitizer|runtime error:)")
+CRASH = re.compile(r"(Assertion .* failed|assertion|stack smashing|double free|corrupted|Sanitizer|runtime error:)")
 
 
 place = functools.lru_cache(None)(instrument.place)  # a fifth of a second each
