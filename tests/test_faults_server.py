@@ -60,6 +60,14 @@ def test_a_server_that_dies_or_stands_still_at_a_call_leaves_nothing_and_loses_n
         assert walk.tally["right"] > 10, walk.tally
 
 
+def test_a_key_that_cannot_be_checked_is_not_told_as_a_wrong_one(spare_directory):
+    """Without memory for its SHA-256 it was 401."""
+    with Walk(spare_directory) as walk:
+        walk.walk("keys", ("gnutls_hash_fast",))
+        assert not walk.findings, walk.findings
+        assert walk.tally["honest"] == 4, walk.tally  # of five requests one has no key
+
+
 def test_a_program_that_the_server_cannot_hear_is_refused(spare_directory):
     """It was 400, or a result with status 127, as if the command were wrong."""
     with Walk(spare_directory) as walk:

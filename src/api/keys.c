@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #define HASH_SIZE  32
+#define ID_BYTES   ((KEY_ID_SIZE - 1) / 2)
 #define KEYS_MAX   10000   /* each request is compared with all */
 #define FILE_MAX   1048576 /* bytes of a key file */
 #define SEPARATORS ", \t\r\n"
@@ -28,6 +29,19 @@ static int hash_key(const char *key, size_t len, unsigned char out[static HASH_S
     return gnutls_hash_fast(GNUTLS_DIG_SHA256, key, len, out) < 0 ? -1 : 0;
 }
 
+/* Sessions belong to the id of a key, so one id may not stand for two keys. */
+static int check_id(const struct keys *k, const unsigned char hash[static HASH_SIZE], struct err *e)
+{
+    for (size_t i = 0; i < k->n; i++) {
+        if (memcmp(hash, k->hashes[i], ID_BYTES) == 0 && memcmp(hash, k->hashes[i], HASH_SIZE) != 0)
+            return err_set(e, ERR_INVALID, 0,
+                           "two API keys have the same id, %02x%02x%02x%02x (the start of their "
+                           "SHA-256): replace one of them",
+                           hash[0], hash[1], hash[2], hash[3]);
+    }
+    return 0;
+}
+
 static int add_key(struct keys *k, const char *key, size_t len, struct err *e)
 {
     if (k->n == KEYS_MAX)
@@ -38,6 +52,8 @@ static int add_key(struct keys *k, const char *key, size_t len, struct err *e)
     k->hashes = grown;
     if (hash_key(key, len, k->hashes[k->n]) < 0)
         return err_set(e, ERR_INTERNAL, 0, "SHA-256 is not available");
+    if (check_id(k, k->hashes[k->n], e) < 0)
+        return -1;
     k->n++;
     return 0;
 }
@@ -123,13 +139,15 @@ bool keys_required(const struct keys *k)
 }
 
 /* All keys are looked at, whichever fits. */
-static bool accept_text(const struct keys *k, const char *text, char ret_id[static KEY_ID_SIZE])
+static int accept_text(const struct keys *k, const char *text, char ret_id[static KEY_ID_SIZE])
 {
     unsigned char hash[HASH_SIZE];
     bool found = false;
     size_t len = strlen(text);
-    if (len == 0 || hash_key(text, len, hash) < 0)
-        return false;
+    if (len == 0)
+        return 0;
+    if (hash_key(text, len, hash) < 0)
+        return -1;
     for (size_t i = 0; i < k->n; i++)
         found |= gnutls_memcmp(hash, k->hashes[i], HASH_SIZE) == 0;
     if (found)
@@ -137,13 +155,13 @@ static bool accept_text(const struct keys *k, const char *text, char ret_id[stat
     return found;
 }
 
-bool keys_accept(const struct keys *k, const char *authorization, const char *api_key,
-                 char ret_id[static KEY_ID_SIZE])
+int keys_accept(const struct keys *k, const char *authorization, const char *api_key,
+                char ret_id[static KEY_ID_SIZE])
 {
     static const char scheme[] = "Bearer ";
     const size_t n = sizeof scheme - 1;
-    if (authorization && strncasecmp(authorization, scheme, n) == 0 &&
-        accept_text(k, authorization + n + strspn(authorization + n, " "), ret_id))
-        return true;
-    return api_key && accept_text(k, api_key, ret_id);
+    int known = 0;
+    if (authorization && strncasecmp(authorization, scheme, n) == 0)
+        known = accept_text(k, authorization + n + strspn(authorization + n, " "), ret_id);
+    return known == 0 && api_key ? accept_text(k, api_key, ret_id) : known;
 }

@@ -142,18 +142,24 @@ static void reply_no_route(struct http_request *r, const char *path)
     error_reply_str(r, 404, "Not Found");
 }
 
-/* Whether the caller may use the route; `client` becomes the id of the key. */
+/* Whether the caller may use the route, and `client` becomes the id of the key; else it has been
+ * answered. */
 static bool is_allowed(struct api *api, struct http_request *r, const struct route *route,
                        char client[static KEY_ID_SIZE])
 {
-    const char *authorization = http_header(r, "Authorization");
-    if (!keys_required(api->keys) || route->flags & ROUTE_OPEN ||
-        keys_accept(api->keys, authorization, http_header(r, "X-Api-Key"), client))
-        return true;
     char key[SUBPROTOCOL_KEY_MAX];
-    return route->flags & ROUTE_SOCKET &&
-           subprotocol_key(http_header(r, "Sec-WebSocket-Protocol"), key) &&
-           keys_accept(api->keys, NULL, key, client);
+    if (!keys_required(api->keys) || route->flags & ROUTE_OPEN)
+        return true;
+    int known = keys_accept(api->keys, http_header(r, "Authorization"), http_header(r, "X-Api-Key"),
+                            client);
+    if (known == 0 && route->flags & ROUTE_SOCKET &&
+        subprotocol_key(http_header(r, "Sec-WebSocket-Protocol"), key))
+        known = keys_accept(api->keys, NULL, key, client);
+    if (known < 0)
+        error_reply_memory(r);
+    else if (known == 0)
+        error_reply_unauthorized(r);
+    return known > 0;
 }
 
 /* The part of a path as a string: it where it ends the path, else a copy in `space`. */
@@ -182,10 +188,8 @@ void router_handle(struct api *api, struct http_request *r)
     }
     char client[64], name[NAME_SIZE], rest[NAME_SIZE];
     snprintf(client, sizeof client, "%s", http_peer(r));
-    if (!is_allowed(api, r, route, client)) {
-        error_reply_unauthorized(r);
+    if (!is_allowed(api, r, route, client))
         return;
-    }
     const struct call call = {
         .client = client,
         .owner = keys_required(api->keys) ? client : "",

@@ -175,6 +175,13 @@ static int open_files(struct session_service *s, struct err *e)
     return 0;
 }
 
+static int seed_hash(struct session_service *s, struct err *e)
+{
+    if (getrandom(&s->hash_seed, sizeof s->hash_seed, 0) < 0)
+        return err_set(e, ERR_INTERNAL, errno, "getrandom");
+    return 0;
+}
+
 struct session_service *session_service_create(const struct session_service_config *c,
                                                struct err *e)
 {
@@ -193,13 +200,8 @@ struct session_service *session_service_create(const struct session_service_conf
     uv_timer_init(c->loop, &s->tick);
     uv_timer_init(c->loop, &s->retry);
     s->soon.data = s->tick.data = s->retry.data = s;
-    if (getrandom(&s->hash_seed, sizeof s->hash_seed, 0) < 0) {
-        err_set(e, ERR_INTERNAL, errno, "getrandom");
-        session_service_destroy(s);
-        return NULL;
-    }
-    if (session_rules(&s->rules, c->settings, e) < 0 || open_files(s, e) < 0 ||
-        session_walk_read(s, e) < 0) {
+    if (seed_hash(s, e) < 0 || session_rules(&s->rules, c->settings, e) < 0 ||
+        open_files(s, e) < 0 || session_walk_read(s, e) < 0) {
         session_service_destroy(s);
         return NULL;
     }

@@ -17,12 +17,13 @@ import requests
 from client import unique_name
 from faults.server_results import Row
 from faults.server_walk import ACTIONS, CANNOT_FAIL, IMPOSSIBLE, IO_ERRORS
+from faults.talk import KEY
 from faults.walk import CRASH, Wrong
 from instrument import page as pages
 from server import START_SECONDS, STOP_SECONDS, Server, state_directory
 
 ROLES = ("server", "server child")
-SETTINGS = {"POOL_MIN": "1", "POOL_MAX": "1", "DISK_RESERVE": "0"}
+SETTINGS = {"POOL_MIN": "1", "POOL_MAX": "1", "DISK_RESERVE": "0", "API_KEYS": KEY}
 REFUSED = (1, 2)  # exit statuses: the server could not start or go on, its settings could not be read
 END_SECONDS = 10  # within which all of a server that was killed is gone
 HELLO_SECONDS = 10
@@ -68,7 +69,7 @@ class LifeWalk:
         """Makes an environment, and a session with a file."""
         server = self.make()
         try:
-            client = server.start().client()
+            client = server.start().client(KEY)
             answer = client.post({"name": self.environment, "setup_script": "true"},
                                  "/environments?wait=true")
             assert answer["status"] == "ready", answer.text
@@ -92,9 +93,11 @@ class LifeWalk:
         self.writes += 1
 
     def check_whole(self, server):
-        """What was stored is there, and hello works.  Raises Wrong."""
-        client = server.client()
+        """What was stored is there, hello works, and strangers are refused.  Raises Wrong."""
+        client, stranger = server.client(KEY), server.client()
         try:
+            if (refused := stranger.get(self.file).status) != 401:
+                raise Wrong(f"a stranger: {refused}")
             found = client.get(self.file)
             if found.status != 200 or found.text != str(self.writes):
                 raise Wrong(f"the session's file: {found.status} {found.text[:200]}")
@@ -111,6 +114,7 @@ class LifeWalk:
             raise Wrong(f"no answer: {error}") from None
         finally:
             client.close()
+            stranger.close()
 
     # -- one fault
 
@@ -144,7 +148,7 @@ class LifeWalk:
         run = threading.Thread(target=self.run_late, args=(server, answers))
         try:
             server.start()
-            client = server.client()
+            client = server.client(KEY)
             self.write(client)
             client.close()
             run.start()
@@ -169,7 +173,7 @@ class LifeWalk:
     @staticmethod
     def run_late(server, answers):
         """A run that takes a moment."""
-        client = server.client()
+        client = server.client(KEY)
         with contextlib.suppress(requests.RequestException):
             answers.append(client.post({"code": f"import time; time.sleep({LATE_SECONDS})\nprint('late')"}))
         client.close()

@@ -5,6 +5,7 @@ It may return a function, which is called when nothing fails any more and insist
 acknowledged is there."""
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import socket
@@ -12,13 +13,14 @@ import sqlite3
 import tarfile
 
 from client import unique_name, wait_until
-from faults.talk import SECONDS, Honest, Hung, Talk
+from faults.talk import KEY, SECONDS, Honest, Hung, Talk
 from test_websocket import BINARY, CLOSE, TEXT, frame, hello
 
 JUDGED = "代码执行失败"  # the code has failed, not the sandbox
 BIG = 3 << 20
 ENVIRONMENT_STATUS = ("building", "ready", "failed")  # as numbered in the database
 SETUP_SECONDS = 120
+OWNER = hashlib.sha256(KEY.encode()).hexdigest()[:8]  # as sessions are recorded
 
 
 class World(Talk):
@@ -85,15 +87,15 @@ class World(Talk):
         return not listed
 
     def recorded(self):
-        """Durable sessions, snapshots and environments of a client without a key as the database
-        has them: what a crash would leave."""
+        """Durable sessions and snapshots of the walk, and environments, as the database has them:
+        what a crash would leave."""
         path = self.server.data / "db" / "dunlin.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             db.execute("BEGIN")
             return (
                 {i: (b, json.loads(labels or "{}")) for i, b, labels in
-                 db.execute("SELECT id, bytes, labels FROM sessions WHERE owner = ''")},
-                {i for i, in db.execute("SELECT id FROM snapshots WHERE owner = ''")},
+                 db.execute("SELECT id, bytes, labels FROM sessions WHERE owner = ?", (OWNER,))},
+                {i for i, in db.execute("SELECT id FROM snapshots WHERE owner = ?", (OWNER,))},
                 {name: (description, ENVIRONMENT_STATUS[status]) for name, description, status in
                  db.execute("SELECT name, description, status FROM environments")})
 
@@ -144,6 +146,14 @@ def wrong(w):
     assert w.ask("GET", "/nothing/here")[0] == 404
     assert w.ask("POST", "/execute", b"{", {"Content-Type": "application/json"})[0] in (400, 422)
     assert w.json("POST", "/execute", {"code": 5}, 422)["detail"]
+
+
+def keys(w):
+    """GET /version with a key in either header, with a wrong one, with none"""
+    for headers in ({}, {"X-Api-Key": "wrong", "Authorization": f"Bearer {KEY}"}):
+        assert w.json("GET", "/version", **headers)["version"]
+    for wrong_key in ("", KEY[:-1], KEY + "x"):
+        assert w.ask("GET", "/version", headers={"X-Api-Key": wrong_key})[0] == 401
 
 
 def plain(w):
@@ -410,7 +420,7 @@ class Socket:
         self.socket = w.connect()
         self.data = b""
         try:
-            self.socket.sendall(hello(path))
+            self.socket.sendall(hello(path, X_Api_Key=KEY))
         except OSError as error:
             raise Honest(str(error)) from error
         head = self.until(b"\r\n\r\n")
@@ -488,7 +498,8 @@ def watch(w):
         sock.settimeout(SECONDS)
         data = b""
         try:
-            sock.sendall(f"GET {w.session}/watch HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            sock.sendall(f"GET {w.session}/watch HTTP/1.1\r\nHost: x\r\nX-Api-Key: {KEY}\r\n\r\n"
+                         .encode())
             while b"\n\n" not in data and b"event" not in data:
                 part = sock.recv(65536)
                 if not part:
@@ -523,7 +534,7 @@ def se(w):
 
 
 SCENARIOS = {one.__name__: one for one in (
-    health, docs, wrong, plain, cold, stream, files, big, policy, handler, in_environment,
+    health, docs, wrong, keys, plain, cold, stream, files, big, policy, handler, in_environment,
     environment_reads, packages, environment_life, session_create, session_record, session_exec,
     session_stream, session_processes, session_files, put_file, session_tar, terminal, watch, se, session_life,
     snapshots)}

@@ -15,7 +15,7 @@ import time
 import host
 from faults.server_results import Row
 from faults.server_scenarios import SCENARIOS, World
-from faults.talk import Honest, Hung
+from faults.talk import KEY, Honest, Hung
 from instrument import page as pages
 from server import Server, state_directory
 
@@ -73,7 +73,7 @@ class Walk:
         self.dist = pages.build(asan)
         self.own = data is None
         self.data = data or state_directory("faults")
-        self.settings = {"POOL_MIN": "2", "POOL_MAX": "2", "DISK_RESERVE": "0",
+        self.settings = {"POOL_MIN": "2", "POOL_MAX": "2", "DISK_RESERVE": "0", "API_KEYS": KEY,
                          "ASAN_OPTIONS": "detect_leaks=0:exitcode=99", **settings}
         self.page = None
         self.server = None
@@ -193,9 +193,7 @@ class Walk:
     def look_after(self, about, scenario, figures, verify):
         """After a fault: the server is there, what it acknowledged too, and nothing else."""
         try:
-            if self.was_killed(about):
-                return figures
-            if self.dead(about):
+            if self.was_killed(about) or self.dead(about):
                 return self.figures_of_another(scenario)
             self.world.clean(verify)
             self.again(scenario)
