@@ -30,6 +30,7 @@ class World(Talk):
         super().__init__(server.port)
         self.server = server
         self.seconds = SETUP_SECONDS
+        self.is_moved = False  # its first server has died: what was kept in memory is gone
         self.clear()
         made = self.json("POST", "/v1/sessions", {"size": "4M"}, 201)
         self.session = f"/v1/sessions/{made['id']}"
@@ -46,6 +47,10 @@ class World(Talk):
         self.own = {self.session.rsplit("/", 1)[1], self.memory.rsplit("/", 1)[1], self.se}
         self.places = (self.session, self.memory)
         self.seconds = SECONDS
+
+    def move(self, server):
+        """Goes on with another server on the same data."""
+        self.server, self.port, self.is_moved = server, server.port, True
 
     def put(self, path, data):
         """PUT of a file."""
@@ -272,6 +277,9 @@ def session_create(w):
     made = w.json("POST", "/v1/sessions", {"ephemeral": True}, 201)
 
     def there():
+        if w.is_moved:
+            assert w.ask("GET", f"/v1/sessions/{made['id']}")[0] == 404
+            return
         assert w.json("GET", f"/v1/sessions/{made['id']}")["id"] == made["id"]
         assert made["id"] in [one["id"] for one in w.json("GET", "/v1/sessions")["sessions"]]
     return there

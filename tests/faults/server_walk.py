@@ -88,6 +88,11 @@ class Walk:
 
     def __enter__(self):
         self.start()
+        try:
+            self.world = World(self.server)
+        except BaseException:
+            self.server.abandon()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -104,7 +109,6 @@ class Walk:
                              dist=self.dist)
         try:
             self.server.start()
-            self.world = World(self.server)
         except BaseException:
             self.server.abandon()
             raise
@@ -193,7 +197,7 @@ class Walk:
     def look_after(self, about, scenario, figures, verify):
         """After a fault: the server is there, what it acknowledged too, and nothing else."""
         try:
-            if self.was_killed(about) or self.dead(about):
+            if self.was_killed(about, verify) or self.dead(about):
                 return self.figures_of_another(scenario)
             self.world.clean(verify)
             self.again(scenario)
@@ -237,8 +241,9 @@ class Walk:
                     raise
                 time.sleep(0.5)
 
-    def was_killed(self, about):
-        """Whether that was the fault; then it has gone and left nothing, and another one works."""
+    def was_killed(self, about, verify):
+        """Whether that was the fault; then it has gone and left nothing, and another one knows what was
+        acknowledged, and works."""
         if about[3] != pages.DIE or not about[4]:
             return False
         try:
@@ -246,7 +251,11 @@ class Walk:
             self.tally["ended by rule"] += 1
         except subprocess.TimeoutExpired:
             self.found(about, "the server has died, and its parts go on")
-        self.restart()
+        self.succeed()
+        if callable(verify):
+            self.world.move(self.server)
+            verify()
+        self.world = World(self.server)
         return True
 
     def dead(self, about):
@@ -265,7 +274,7 @@ class Walk:
         self.restart()
         return True
 
-    def restart(self):
+    def succeed(self):
         """Another server, whatever became of this one."""
         if self.server.popen.poll() is None:
             self.server.abandon()
@@ -275,6 +284,11 @@ class Walk:
             self.server.abandon()
         self.page.close()
         self.start()
+
+    def restart(self):
+        """The same, with a world of its own."""
+        self.succeed()
+        self.world = World(self.server)
 
     def found(self, about, what):
         """A bug."""
