@@ -16,7 +16,7 @@ import requests
 
 from client import unique_name
 from faults.server_results import Row
-from faults.server_walk import ACTIONS, CANNOT_FAIL, IMPOSSIBLE, IO_ERRORS
+from faults.server_walk import ACTIONS, CANNOT_FAIL, IO_ERRORS, is_impossible
 from faults.talk import KEY
 from faults.walk import CRASH, Wrong
 from instrument import page as pages
@@ -214,7 +214,7 @@ class LifeWalk:
         if wrong is None and outcome != "right":
             wrong = self.wrong_afterwards()
         place = pages.place(self.dist, hit) if hit else "nowhere"
-        if wrong and (plan["call"], place.split(" ")[0]) in IMPOSSIBLE:
+        if wrong and is_impossible(plan["call"], plan.get("error", 0), place):
             self.tally["impossible"] += 1
         elif wrong:
             self.bugs.append([plan["call"], plan.get("error", 0), plan.get("action", pages.FAIL), place,

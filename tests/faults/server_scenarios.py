@@ -485,7 +485,8 @@ class Socket:
 
 
 def terminal(w):
-    """A WebSocket terminal"""
+    """A WebSocket terminal.  It may say that its program was not started, that output was lost, or that
+    the program was killed because its input could not be given."""
     s = Socket(w, f"{w.session}/terminal?rows=30&columns=90")
     with s.socket:
         opcode, data = s.receive()
@@ -497,7 +498,10 @@ def terminal(w):
             if opcode == TEXT:
                 break
             seen += data
-        assert json.loads(data)["type"] == "exit" and b"30 90\r\n" in seen, (seen, data)
+        told = json.loads(data)
+        if told["type"] == "gap" or told.get("error") or told.get("signal") == "SIGKILL":
+            raise Honest(json.dumps(told))
+        assert told["type"] == "exit" and b"30 90\r\n" in seen, (seen, data)
 
 
 def watch(w):
