@@ -29,15 +29,22 @@ static int hash_key(const char *key, size_t len, unsigned char out[static HASH_S
     return gnutls_hash_fast(GNUTLS_DIG_SHA256, key, len, out) < 0 ? -1 : 0;
 }
 
+static void write_id(const unsigned char hash[static HASH_SIZE], char ret_id[static KEY_ID_SIZE])
+{
+    snprintf(ret_id, KEY_ID_SIZE, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+}
+
 /* Sessions belong to the id of a key, so one id may not stand for two keys. */
 static int check_id(const struct keys *k, const unsigned char hash[static HASH_SIZE], struct err *e)
 {
+    char id[KEY_ID_SIZE];
+    write_id(hash, id);
     for (size_t i = 0; i < k->n; i++) {
         if (memcmp(hash, k->hashes[i], ID_BYTES) == 0 && memcmp(hash, k->hashes[i], HASH_SIZE) != 0)
             return err_set(e, ERR_INVALID, 0,
-                           "two API keys have the same id, %02x%02x%02x%02x (the start of their "
-                           "SHA-256): replace one of them",
-                           hash[0], hash[1], hash[2], hash[3]);
+                           "two API keys have the same id, %s (the start of their SHA-256): "
+                           "replace one of them",
+                           id);
     }
     return 0;
 }
@@ -151,7 +158,7 @@ static int accept_text(const struct keys *k, const char *text, char ret_id[stati
     for (size_t i = 0; i < k->n; i++)
         found |= gnutls_memcmp(hash, k->hashes[i], HASH_SIZE) == 0;
     if (found)
-        snprintf(ret_id, KEY_ID_SIZE, "%02x%02x%02x%02x", hash[0], hash[1], hash[2], hash[3]);
+        write_id(hash, ret_id);
     return found;
 }
 

@@ -7,7 +7,8 @@
 
 struct keys;
 
-#define KEY_ID_SIZE 9 /* 8 hexadecimal digits of a key's hash, and NUL: for logs and fairness */
+/* 8 hexadecimal digits of a key's hash, and NUL: for logs, fairness, and whose a session is. */
+#define KEY_ID_SIZE 9
 
 /* Reads the keys of `list` (separated by commas or white space; wiped by this) and of `file` (one a
  * line); "" or NULL for none.  NULL and e when the file cannot be read, or holds no key, or when

@@ -259,11 +259,7 @@ class Walk:
             self.tally["ended by rule"] += 1
         except subprocess.TimeoutExpired:
             self.found(about, "the server has died, and its parts go on")
-        self.succeed()
-        if callable(verify):
-            self.world.move(self.server)
-            verify()
-        self.world = World(self.server)
+        self.restart(verify)
         return True
 
     def dead(self, about):
@@ -282,8 +278,8 @@ class Walk:
         self.restart()
         return True
 
-    def succeed(self):
-        """Another server, whatever became of this one."""
+    def restart(self, verify=None):
+        """Another server, whatever became of this one; verify: insists on what that acknowledged."""
         if self.server.popen.poll() is None:
             self.server.abandon()
         else:
@@ -292,10 +288,9 @@ class Walk:
             self.server.abandon()
         self.page.close()
         self.start()
-
-    def restart(self):
-        """The same, with a world of its own."""
-        self.succeed()
+        if callable(verify):
+            self.world.move(self.server)
+            verify()
         self.world = World(self.server)
 
     def found(self, about, what):
