@@ -202,6 +202,11 @@ def unique_name(prefix="t"):
     return prefix + uuid.uuid4().hex[:10]
 
 
+# A line for bash: says "asleep" once it has the terminal.  A Ctrl-C that comes while bash is still
+# starting it ends nothing: bash gives a prompt, and waits for the sleeper after the next command.
+SLEEPER = "sh -c 'echo as\"\"leep; exec sleep 1000'"
+
+
 def wait_until(condition, seconds, what):
     """Polls until condition() is true and returns its value; fails with `what` after `seconds` (more
     on a slow machine)."""

@@ -3,12 +3,15 @@ terminal through tmux."""
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import termios
 import time
 
 import pytest
 
-from client import unique_name, wait_until
+from client import SLEEPER, unique_name, wait_until
 from server import DUNLIN, clean_environment, dunlin
 
 WAIT_SECONDS = 60
@@ -175,6 +178,7 @@ def test_shell_is_a_real_terminal(cli, session, tmux):
         return tmux("capture-pane", "-p", "-t", "t").stdout
 
     def type_and_see(keys, wanted):
+        assert wanted not in "".join(keys), "what is typed is shown too"
         tmux("send-keys", "-t", "t", *keys)
         wait_until(lambda: wanted in screen(), 10, f"{wanted!r} after {keys}: {screen()}")
 
@@ -183,11 +187,41 @@ def test_shell_is_a_real_terminal(cli, session, tmux):
     tmux("resize-window", "-t", "t", "-x", "90", "-y", "25")
     time.sleep(0.2)
     type_and_see(["clear; stty size", "Enter"], "25 90")
-    type_and_see(["clear; echo begun; sleep 100", "Enter"], "begun")
-    type_and_see(["C-c", ""], "^C")
-    type_and_see(["echo one tw", "BSpace", "wo > f; cat f", "Enter"], "one two")
+    type_and_see(["clear; " + SLEEPER, "Enter"], "asleep")
+    type_and_see(["C-c"], "^C")
+    type_and_see(["echo one tw", "BSpace", "wo $? > f; echo : $(cat f)", "Enter"], ": one two 130")
     type_and_see(["exit 5", "Enter"], "status=5")
-    assert cli("exec", session, "cat f") == "one two\n"
+    assert cli("exec", session, "cat f") == "one two 130\n"
+
+
+def read_masked(sock):
+    """The text of one short frame of a WebSocket's client."""
+    with sock.makefile("rb") as stream:
+        first, length = stream.read(2)
+        assert first == 0x81 and 0x80 < length < 0xfe, "one short text, masked"
+        mask = stream.read(4)
+        return bytes(byte ^ mask[i % 4] for i, byte in enumerate(stream.read(length - 0x80)))
+
+
+def test_shell_misses_no_change_of_size():
+    """Not even while its server has not answered yet."""
+    master, ours = os.openpty()
+    termios.tcsetwinsize(master, (30, 100))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(WAIT_SECONDS)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with subprocess.Popen([DUNLIN, "session", "--url", url, "shell", "any"], stdin=ours,
+                              stdout=ours, stderr=ours, env=clean_environment()) as shell:
+            with listener.accept()[0] as sock:
+                sock.settimeout(WAIT_SECONDS)
+                assert b"rows=30&columns=100" in sock.recv(4096)
+                termios.tcsetwinsize(master, (11, 44))
+                shell.send_signal(signal.SIGWINCH)
+                sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+                assert json.loads(read_masked(sock)) == {"type": "resize", "rows": 11, "columns": 44}
+    os.close(ours)
+    assert shell.returncode == 1 and "connection is lost" in os.read(master, 4096).decode()
+    os.close(master)
 
 
 def test_shell_runs_a_command_and_ends_with_its_pipe(cli, session):

@@ -237,12 +237,13 @@ int client_socket_send(struct client_socket *s, bool is_text, const void *bytes,
 
 static int step(struct client_socket *s, struct pollfd *fds, struct err *e)
 {
+    const struct timespec now = {0};
     int r;
 
     fds[0].events = (short)(POLLIN | (wslay_event_want_write(s->ws) ? POLLOUT : 0));
-    r = poll(fds, 2, s->early.len > 0 ? 0 : -1);
+    r = ppoll(fds, 2, s->early.len > 0 ? &now : NULL, s->events->wait_mask);
     if (r < 0 && errno != EINTR)
-        return err_set(e, ERR_INTERNAL, errno, "poll");
+        return err_set(e, ERR_INTERNAL, errno, "ppoll");
     if (r < 0) {
         s->events->on_signal(s->events->data);
         fds[0].revents = fds[1].revents = 0;

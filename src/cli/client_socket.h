@@ -1,6 +1,7 @@
 /* client_socket: a WebSocket to a server, for terminals. */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,9 @@ struct client_socket_events {
     int (*on_input)(void *data);
     /* Something came by a signal, perhaps; called whenever one interrupts the wait. */
     void (*on_signal)(void *data);
+    /* The signals that are blocked while it waits, as for ppoll(2): one that is blocked at all
+     * other times is never missed. */
+    const sigset_t *wait_mask;
     void *data;
 };
 

@@ -34,6 +34,18 @@ static void on_resize(int signal)
     resized = 1;
 }
 
+/* Blocks it but while we wait, from before the size is first read: no change is missed. */
+static void watch_size(sigset_t *ret_before)
+{
+    struct sigaction action = {.sa_handler = on_resize};
+    sigset_t size;
+
+    sigemptyset(&size);
+    sigaddset(&size, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &size, ret_before);
+    sigaction(SIGWINCH, &action, NULL);
+}
+
 static struct winsize window(void)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 80};
@@ -140,17 +152,21 @@ static char *terminal_path(const struct session_options *o)
 int session_shell(struct client *c, const struct session_options *o)
 {
     struct shell shell = {.status = 1};
-    const struct client_socket_events events = {
-        .on_message = on_message, .on_input = on_input, .on_signal = tell_size, .data = &shell};
-    struct sigaction action = {.sa_handler = on_resize};
-    char *path = terminal_path(o);
+    sigset_t before;
+    const struct client_socket_events events = {.on_message = on_message,
+                                                .on_input = on_input,
+                                                .on_signal = tell_size,
+                                                .wait_mask = &before,
+                                                .data = &shell};
     struct err e = {0};
+    char *path;
 
+    watch_size(&before);
+    path = terminal_path(o);
     shell.socket = path != NULL ? client_socket_open(c, path, &e) : NULL;
     free(path);
     if (shell.socket == NULL)
         return client_fail(&o->common, WORDS("no terminal", "无法打开终端"), e.text);
-    sigaction(SIGWINCH, &action, NULL);
     make_raw(&shell);
     if (client_socket_run(shell.socket, STDIN_FILENO, &events, &e) < 0)
         shell.ended = false;
