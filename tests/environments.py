@@ -6,6 +6,7 @@ import time
 import pytest
 
 from client import unique_name
+from slowness import stretched
 
 BUILD_SECONDS = 55
 CREATE_SECONDS = 300
@@ -73,7 +74,7 @@ def log(client, name, **query):
 
 def wait_for(client, name, condition, seconds=60):
     """Polls the environment until condition(object) holds; returns the object."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + stretched(seconds)
     while True:
         answer = client.get(f"/environments/{name}")
         if condition(answer.body):

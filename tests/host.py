@@ -32,6 +32,14 @@ class Process:
         return (self.pid, self.start)
 
 
+def read(pid, name):
+    """The bytes of /proc/PID/NAME; b"" when the process is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
 def process(pid):
     """The Process with this pid, or None if there is none."""
     try:

@@ -19,6 +19,7 @@ import traceback
 
 import descriptors
 from drivers import DIST
+from slowness import stretched
 
 RUN, BUILD, TOOL = range(3)  # enum spawn_nest_kind
 COLD, WARM = range(2)  # enum spawn_kind
@@ -237,7 +238,7 @@ class Nest:
 
     def wait(self, wanted=0, seconds=20):
         """Waits until ping() answers ``wanted``."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + stretched(seconds)
         while self.ping() != wanted:
             assert time.monotonic() < end, f"ping does not answer {wanted}"
             time.sleep(0.02)

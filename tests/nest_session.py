@@ -7,6 +7,7 @@ import struct
 import time
 
 import nest as nests
+from slowness import stretched
 
 FRAME_SESSION = 5
 EXEC, ADMIT, CHILD, RUN, SIGNAL, RESIZE, FILE, STOP = range(1, 9)
@@ -76,7 +77,7 @@ class Session:
 
     def wait(self, op, number, seconds=30):
         """What follows the head of the next message of this kind; others are kept."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + stretched(seconds)
         while True:
             for at, (kind, whose, rest) in enumerate(self.heard):
                 if (kind, whose) == (op, number):
@@ -195,7 +196,7 @@ class Session:
 def read_all(fds, seconds=30):
     """What comes of each descriptor up to its end, which closes it."""
     texts = {fd: b"" for fd in fds}
-    still, end = set(fds), time.monotonic() + seconds
+    still, end = set(fds), time.monotonic() + stretched(seconds)
     while still:
         found = select.select(list(still), [], [], max(end - time.monotonic(), 0))[0]
         assert found, f"no end of the output in {seconds} s: {texts}"

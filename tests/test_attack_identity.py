@@ -158,8 +158,7 @@ def test_nothing_below_the_spawner_carries_the_servers_environment(server):
         below = [one for one in host.tree(server.spawner.pid) if one.pid != server.spawner.pid]
         assert below
         for one in below:
-            with open(f"/proc/{one.pid}/environ", "rb") as f:
-                assert ENVIRONMENT_CANARY.encode() not in f.read(), one
+            assert ENVIRONMENT_CANARY.encode() not in host.read(one.pid, "environ"), one
 
 
 def test_every_live_sandbox_has_host_users_of_its_own_that_are_not_root(server):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import host
 from client import together, unique_name, wait_until
 from inside import attack
 from session_client import Session, session
@@ -154,20 +155,10 @@ def test_what_is_deleted_is_gone(server):
     with session(client, id=name) as one:
         one.write("left", SECRET)
         one.background(f"exec -a {mark} setsid sleep 500 &")
-    server.tree()
-    wait_until(lambda: not any(mark in open(f"/proc/{p.pid}/cmdline").read()
-                               for p in server.tree() if alive_file(p)), 5, "its daemons are dead")
+    wait_until(lambda: not any(mark.encode() in host.read(p.pid, "cmdline") for p in server.tree()),
+               5, "its daemons are dead")
     with session(client, id=name) as again:
         assert again.shell("ls -A; ls -A /tmp") == ""
-
-
-def alive_file(one):
-    """Whether its command line can still be read."""
-    try:
-        with open(f"/proc/{one.pid}/cmdline", encoding="utf-8"):
-            return True
-    except OSError:
-        return False
 
 
 def test_many_sessions_side_by_side_never_mix(server):

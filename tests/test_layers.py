@@ -224,7 +224,8 @@ def test_a_build_cannot_make_devices_or_use_those_of_a_layer(instance):
     status, _, err = instance.run(1, "mknod /root/sda b 8 0")
     assert status != 0 and err
     assert instance.run(1, "mkfifo /root/fifo")[0] == 0
-    for line in host.mounts(wait_until(lambda: host.named("dunlin-init"), 5, "a nest")[-1].pid):
+    nests = [one for one in host.tree(instance.popen.pid) if one.comm == "dunlin-init"]
+    for line in host.mounts(nests[-1].pid):
         assert "nosuid" in line
     status, out, _ = instance.run(1, "cat /proc/self/mountinfo")
     for line in out.splitlines():

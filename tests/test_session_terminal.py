@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from client import SLEEPER
 from session_client import eventually, session
 from test_websocket import BINARY, CLOSE, TEXT, Client, frame, hello
 
@@ -78,8 +79,8 @@ def test_a_terminal_is_one(server, one):
         t.say(type="resize", rows=11, columns=44)
         t.send(BINARY, b"stty size\r")
         t.until(b"11 44\r\n")
-        t.send(BINARY, b"sleep 1000\r")
-        time.sleep(0.1)
+        t.send(BINARY, SLEEPER.encode() + b"\r")
+        t.until(b"asleep\r\n")
         t.send(BINARY, b"\x03echo inter'rupted'\r")
         t.until(b"interrupted\r\n")
         t.send(BINARY, b"exit 7\r")
