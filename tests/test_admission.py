@@ -50,12 +50,20 @@ def sleeper(server, seconds, key=None):
     return lambda: server.client(key).post({"code": TIMED.format(seconds=seconds)})
 
 
+def wait_for_load(server, running, waiting=0):
+    """Until so many run and at least so many wait."""
+    def is_so():
+        health = server.client().get("/health")
+        return health["running"] == running and health["waiting"] >= waiting
+    wait_until(is_so, 5, f"{running} run and {waiting} wait")
+
+
 def test_the_limit_is_exact_the_queue_bounded_and_the_rest_sent_away(make_server):
     server = make_server(CONCURRENT_LIMIT=2, QUEUE_LIMIT=3)
-    finish = in_background(*[sleeper(server, 1.0)] * 2)
-    time.sleep(0.4)
+    finish = in_background(*[sleeper(server, 2.0)] * 2)
+    wait_for_load(server, 2)
     queued = in_background(*[sleeper(server, 0.3)] * 3)
-    time.sleep(0.3)
+    wait_for_load(server, 2, 3)
     refused = server.client().post({"code": "print(1)"})
     assert refused.status == 503
     assert int(refused.headers["Retry-After"]) >= 1
@@ -72,7 +80,7 @@ def test_the_limit_is_exact_the_queue_bounded_and_the_rest_sent_away(make_server
 def test_a_key_with_many_requests_does_not_starve_another(make_server):
     server = make_server(CONCURRENT_LIMIT=1, API_KEYS="busy-key,quiet-key")
     busy = in_background(*[sleeper(server, 0.15, "busy-key")] * 10)
-    time.sleep(0.4)
+    wait_for_load(server, 1, 6)
     quiet = in_background(*[sleeper(server, 0.05, "quiet-key")] * 2)
     quiet_end = max(float(answer["stdout"].split()[1]) for answer in quiet())
     busy_begins = [float(answer["stdout"].split()[0]) for answer in busy()]
@@ -112,7 +120,7 @@ def test_a_client_that_goes_away_frees_its_place_in_the_queue(make_server):
     server = make_server(CONCURRENT_LIMIT=1, QUEUE_LIMIT=1)
     name = unique_name()
     finish = in_background(sleeper(server, 1.5))
-    time.sleep(0.3)
+    wait_for_load(server, 1)
     waiting = send_and_hold(server.port, {
         "code": f"import ctypes, time\nctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0)\n"
                 "time.sleep(30)"})

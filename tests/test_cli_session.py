@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import termios
-import time
 
 import pytest
 
@@ -185,8 +184,7 @@ def test_shell_is_a_real_terminal(cli, session, tmux):
     type_and_see(["stty size", "Enter"], "30 100")
     type_and_see(["tty", "Enter"], "/dev/pts/")
     tmux("resize-window", "-t", "t", "-x", "90", "-y", "25")
-    time.sleep(0.2)
-    type_and_see(["clear; stty size", "Enter"], "25 90")
+    type_and_see(["clear; until stty size | grep '^25 90'; do :; done", "Enter"], "25 90\n")
     type_and_see(["clear; " + SLEEPER, "Enter"], "asleep")
     type_and_see(["C-c"], "^C")
     type_and_see(["echo one tw", "BSpace", "wo $? > f; echo : $(cat f)", "Enter"], ": one two 130")

@@ -308,11 +308,13 @@ def test_a_warm_program_that_is_endless_is_killed(session):
 
 def test_stop_ends_everything_and_says_so(nest):
     with Session(nest) as session:
-        kind, deaf = session.start(["bash", "-c", "trap 'exit 4' TERM; while :; do sleep 0.01; done"]), \
-            session.start(["bash", "-c", "trap '' TERM; while :; do sleep 0.01; done"])
-        started(session, kind), started(session, deaf)
+        out, theirs = os.pipe()
+        kind, deaf = (session.start(["bash", "-c", f"trap '{action}' TERM; echo; while :; do sleep 0.01; done"],
+                                    [theirs] * 3) for action in ("exit 4", ""))
+        os.close(theirs)
         spare = session.join()
-        time.sleep(0.1)
+        said = os.read(out, 1) + os.read(out, 1)
+        assert said == b"\n\n", "both know what to do"
         begin = time.monotonic()
         session.say(STOP)
         assert session.ended(kind).status == 4
@@ -320,6 +322,7 @@ def test_stop_ends_everything_and_says_so(nest):
         session.ended(spare[0])
         session.wait(STOPPED, 0)
         assert time.monotonic() - begin < stretched(1)
+        os.close(out)
 
 
 def test_stop_of_an_idle_session_takes_no_time(nest):
