@@ -292,8 +292,9 @@ void session_stdin_post(struct api *api, struct http_request *r, const struct ca
         error_reply_str(r, 429, "the process has not read yet what it was given before");
         return;
     }
-    if ((body->len > 0 && session_process_write(p, body->data, body->len) < 0) ||
-        (close && session_process_close_stdin(p) < 0))
+    ssize_t written = close ? session_process_write_last(p, body->data, body->len)
+                            : session_process_write(p, body->data, body->len);
+    if (written < 0)
         error_reply_memory(r);
     else
         reply_nothing(r);

@@ -181,7 +181,7 @@ static unsigned obey(struct terminal *t, struct json_body *b)
     if (strcmp(type, "resize") == 0) {
         on_resize(t, b);
     } else if (strcmp(type, "eof") == 0) {
-        if (session_process_close_stdin(t->process) < 0)
+        if (session_process_write_last(t->process, "", 0) < 0)
             return CLOSE_GOING;
     } else if (strcmp(type, "signal") == 0) {
         json_body_text(b, "signal", 32, &name);

@@ -259,24 +259,33 @@ bool process_is_full(const struct process *p)
            process_input_held(p->live) > INPUT_HELD_MAX;
 }
 
+/* These bytes and this end behind them: both, or neither. */
+static int queue_input(struct process *p, const char *bytes, size_t len, const char *end)
+{
+    if (buf_reserve(&p->input, len + strlen(end)) < 0) {
+        p->input.torn = false; /* whoever wrote is told, so what is written next may follow */
+        return -1;
+    }
+    return buf_append(&p->input, bytes, len) < 0 ? -1 : buf_append_str(&p->input, end);
+}
+
 ssize_t process_write(struct process *p, const char *bytes, size_t len)
 {
     if (!process_takes_input(p))
         return 0;
-    if (buf_append(&p->input, bytes, len) < 0) {
-        p->input.torn = false; /* whoever wrote is told, so what is written next may follow */
+    if (queue_input(p, bytes, len, "") < 0)
         return -1;
-    }
     if (!p->is_waiting)
         write_input(p);
     return (ssize_t)(p->input.len - p->input_at);
 }
 
-int process_close_stdin(struct process *p)
+int process_write_last(struct process *p, const char *bytes, size_t len)
 {
-    if (p->is_terminal)
-        return process_write(p, END_OF_INPUT, sizeof END_OF_INPUT - 1) < 0 ? -1 : 0;
-    p->closes_input = true;
+    if (process_takes_input(p) &&
+        queue_input(p, bytes, len, p->is_terminal ? END_OF_INPUT : "") < 0)
+        return -1;
+    p->closes_input |= !p->is_terminal;
     write_input(p);
     return 0;
 }

@@ -64,12 +64,13 @@ void process_leave(struct process *p, bool kill);
 /* Queues input (copied); returns the bytes that are still queued, or -1 when there was no room for
  * these: then none of them is.  Without effect on one that has ended or takes none. */
 ssize_t process_write(struct process *p, const char *bytes, size_t len);
+/* Queues the last input, which may be empty; a terminal gets the key that says so.  0, or -1 when
+ * there was no room: then nothing is queued, and the input is as open as it was. */
+int process_write_last(struct process *p, const char *bytes, size_t len);
 /* Whether so much waits for it, or for all in its sandbox, that no more shall be written now. */
 bool process_is_full(const struct process *p);
 /* Whether what is written may still reach it. */
 bool process_takes_input(const struct process *p);
-/* -1: a terminal had no room for the key that says so. */
-int process_close_stdin(struct process *p);
 /* `group`: its session and all descendants, else only itself. */
 void process_signal(struct process *p, int signal, bool group);
 void process_resize(struct process *p, uint16_t rows, uint16_t columns);

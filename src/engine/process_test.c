@@ -230,7 +230,7 @@ static void input_is_written_as_it_is_taken(void **state)
     hear_op(s, SESSION_EXEC);
     assert_int_equal(process_write(p, "a", 1), 0);
     assert_true(process_write(p, big, sizeof big) > 0);
-    process_close_stdin(p);
+    assert_int_equal(process_write_last(p, "", 0), 0);
     fd_set_nonblock(s->fds[0], NULL);
     for (int i = 0; i < TURNS && (n = read(s->fds[0], big, sizeof big)) != 0; i++) {
         got += n > 0 ? (size_t)n : 0;
@@ -256,8 +256,7 @@ static void input_for_which_there_is_no_room_is_refused_whole(void **state)
     hear_op(s, SESSION_EXEC);
     assert_int_equal(process_write(p, "a", 1), 0);
     assert_int_equal(process_write(p, big, sizeof big), -1);
-    assert_int_equal(process_write(p, "b", 1), 0);
-    process_close_stdin(p);
+    assert_int_equal(process_write_last(p, "b", 1), 0);
     assert_int_equal(read(s->fds[0], big, sizeof big), 2);
     assert_memory_equal(big, "ab", 2);
     say_ended(s, 1, 0);
@@ -267,6 +266,7 @@ static void input_for_which_there_is_no_room_is_refused_whole(void **state)
 
 static void a_terminal_is_one_socket_both_ways(void **state)
 {
+    static const char most[LIMIT_STDIN + 2 * LIMIT_PROCESS_INPUT];
     struct played *s = *state;
     struct process_spec spec = a_program(1);
     struct process *p;
@@ -285,9 +285,10 @@ static void a_terminal_is_one_socket_both_ways(void **state)
     assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 2);
     assert_int_equal(process_write(p, "ls\r", 3), 0);
     assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 3);
-    process_close_stdin(p);
-    assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 1);
-    assert_int_equal(keys[0], 4);
+    assert_int_equal(process_write_last(p, most, sizeof most), -1); /* no room for the end */
+    assert_int_equal(process_write_last(p, "x", 1), 0);
+    assert_int_equal(recv(s->fds[0], keys, sizeof keys, 0), 2);
+    assert_memory_equal(keys, "x\4", 2);
     put(s->fds[0], "$ ");
     say_ended(s, 1, 0);
     close_fds(s);

@@ -515,6 +515,11 @@ ssize_t session_process_write(struct session_process *p, const char *bytes, size
     return p->process != NULL ? process_write(p->process, bytes, len) : 0;
 }
 
+int session_process_write_last(struct session_process *p, const char *bytes, size_t len)
+{
+    return p->process != NULL ? process_write_last(p->process, bytes, len) : 0;
+}
+
 bool session_process_is_full(const struct session_process *p)
 {
     return p->process != NULL && process_is_full(p->process);
@@ -523,11 +528,6 @@ bool session_process_is_full(const struct session_process *p)
 bool session_process_takes_input(const struct session_process *p)
 {
     return p->process != NULL && process_takes_input(p->process);
-}
-
-int session_process_close_stdin(struct session_process *p)
-{
-    return p->process != NULL ? process_close_stdin(p->process) : 0;
 }
 
 void session_process_resize(struct session_process *p, uint16_t rows, uint16_t columns)

@@ -73,9 +73,9 @@ void listener_close(struct listener *l);
 
 /* Without effect once it has ended, as the next five. */
 void session_process_kill(struct session_process *p, int signal, bool group);
-/* As process_write and process_close_stdin. */
+/* As process_write and process_write_last. */
 ssize_t session_process_write(struct session_process *p, const char *bytes, size_t len);
-int session_process_close_stdin(struct session_process *p);
+int session_process_write_last(struct session_process *p, const char *bytes, size_t len);
 bool session_process_is_full(const struct session_process *p);
 bool session_process_takes_input(const struct session_process *p);
 void session_process_resize(struct session_process *p, uint16_t rows, uint16_t columns);

@@ -259,8 +259,8 @@ static void input_and_signals_reach_it_while_it_runs(void **state)
     assert_true(session_process_takes_input(p));
     session_process_write(p, "in", 2);
     assert_string_equal(fake.written, "in");
-    session_process_close_stdin(p);
-    assert_string_equal(fake.written, "EOF");
+    assert_int_equal(session_process_write_last(p, "last", 4), 0);
+    assert_string_equal(fake.written, "lastEOF");
     session_process_kill(p, SIGTERM, true);
     assert_int_equal(fake.signalled, SIGTERM);
     fake_end(0);
