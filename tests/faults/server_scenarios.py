@@ -11,6 +11,7 @@ import json
 import socket
 import sqlite3
 import tarfile
+import time
 
 from client import unique_name, wait_until
 from faults.talk import KEY, SECONDS, Honest, Hung, Talk
@@ -345,6 +346,28 @@ def session_processes(w):
     w.remove(path)
 
 
+def terminal_input(w):
+    """The last input of a terminal and its end, in one request"""
+    told = w.json("POST", f"{w.session}/exec", {"command": "cat", "background": True, "terminal": True},
+                  202)
+    path = f"{w.session}/processes/{told['process']}"
+    try:
+        status = w.ask("POST", f"{path}/stdin?close=true", b"once\n",
+                       {"Content-Type": "application/octet-stream"})[0]
+        assert status in (200, 204), status
+    except Honest as error:
+        if str(error).startswith("503"):
+            time.sleep(0.1)  # the whole way to the program and back, were it given
+            assert b"once" not in w.get(f"{path}/output"), "refused, and given"
+        raise
+    wait_until(lambda: not w.json("GET", path)["running"], 10, "its end")
+    told = w.json("GET", path)
+    if told["exit_code"] != 0 or told["stdout_kept_from"] > 0:
+        raise Honest(json.dumps(told)[:200])
+    assert w.get(f"{path}/output").count(b"once") == 2, "shown once, and said once"
+    w.remove(path)
+
+
 def session_files(w):
     """Files of a session, written and read in each way"""
     for place in (w.session, w.memory):
@@ -548,5 +571,5 @@ def se(w):
 SCENARIOS = {one.__name__: one for one in (
     health, docs, wrong, keys, plain, cold, stream, files, big, policy, handler, in_environment,
     environment_reads, packages, environment_life, session_create, session_record, session_exec,
-    session_stream, session_processes, session_files, put_file, session_tar, terminal, watch, se, session_life,
+    session_stream, session_processes, session_files, put_file, session_tar, terminal, terminal_input, watch, se, session_life,
     snapshots)}
