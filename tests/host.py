@@ -33,18 +33,17 @@ class Process:
 
 
 def read(pid, name):
-    """The bytes of /proc/PID/NAME; b"" when the process is gone."""
+    """The bytes of /proc/PID/NAME; b"" when the process is gone.  What may not be read raises."""
     try:
         return pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return b""
 
 
 def process(pid):
     """The Process with this pid, or None if there is none."""
-    try:
-        text = pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
+    text = read(pid, "stat").decode(errors="replace")
+    if not text:
         return None
     comm = text[text.index("(") + 1:text.rindex(")")]
     fields = text[text.rindex(")") + 2:].split()
@@ -220,12 +219,9 @@ def members(data, sessions=()):
     word = f"dunlin-{instance(data):016x}"
     found = []
     for one in processes():
-        try:
-            groups = pathlib.Path(f"/proc/{one.pid}/cgroup").read_text()
-            if one.state not in "ZX" and (word in groups or session(one.pid) in sessions):
-                found.append(one)
-        except OSError:
-            pass  # it has ended
+        groups = read(one.pid, "cgroup").decode()
+        if one.state not in "ZX" and (word in groups or session(one.pid) in sessions):
+            found.append(one)
     return found
 
 

@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import io
 import json
-import socket
 import sqlite3
 import tarfile
 import time
@@ -57,6 +56,11 @@ class World(Talk):
         """PUT of a file."""
         status, _, body = self.ask("PUT", path, data)
         assert status in (200, 201, 204), f"PUT {path}: {status} {body[:200]!r}"
+
+    def give(self, path, data):
+        """POST of input."""
+        status, _, body = self.ask("POST", path, data, {"Content-Type": "application/octet-stream"})
+        assert status in (200, 204), f"POST {path}: {status} {body[:200]!r}"
 
     def get(self, path):
         """The bytes of an answer that must be 200."""
@@ -337,9 +341,7 @@ def session_processes(w):
                                                 "background": True, "stdin_open": True}, 202)
     path = f"{w.session}/processes/{told['process']}"
     assert w.json("GET", path)["running"]
-    status, _, body = w.ask("POST", f"{path}/stdin", b"hello\n",
-                            {"Content-Type": "application/octet-stream"})
-    assert status in (200, 204), body
+    w.give(f"{path}/stdin", b"hello\n")
     wait_until(lambda: is_heard(w, path, b"got hello"), 10, "output")
     listed = w.json("GET", f"{w.session}/processes")["processes"]
     assert told["process"] in [one["process"] for one in listed]
@@ -352,9 +354,7 @@ def terminal_input(w):
                   202)
     path = f"{w.session}/processes/{told['process']}"
     try:
-        status = w.ask("POST", f"{path}/stdin?close=true", b"once\n",
-                       {"Content-Type": "application/octet-stream"})[0]
-        assert status in (200, 204), status
+        w.give(f"{path}/stdin?close=true", b"once\n")
     except Honest as error:
         if str(error).startswith("503"):
             time.sleep(0.1)  # the whole way to the program and back, were it given
@@ -362,8 +362,9 @@ def terminal_input(w):
         raise
     wait_until(lambda: not w.json("GET", path)["running"], 10, "its end")
     told = w.json("GET", path)
-    if told["exit_code"] != 0 or told["stdout_kept_from"] > 0:
+    if told.get("error") or told["signal"] == "SIGKILL" or told["stdout_kept_from"] > 0:
         raise Honest(json.dumps(told)[:200])
+    assert told["exit_code"] == 0, told
     assert w.get(f"{path}/output").count(b"once") == 2, "shown once, and said once"
     w.remove(path)
 
@@ -571,5 +572,5 @@ def se(w):
 SCENARIOS = {one.__name__: one for one in (
     health, docs, wrong, keys, plain, cold, stream, files, big, policy, handler, in_environment,
     environment_reads, packages, environment_life, session_create, session_record, session_exec,
-    session_stream, session_processes, session_files, put_file, session_tar, terminal, terminal_input, watch, se, session_life,
-    snapshots)}
+    session_stream, session_processes, session_files, put_file, session_tar, terminal, terminal_input,
+    watch, se, session_life, snapshots)}
